@@ -1,0 +1,73 @@
+# A fresh machine needs Python 3.11 or newer, pip, git and make; nothing else.
+#   make demo     install, price ResNet-50 on the example chip, say where the report is
+#   make test     the default tests       make lint      style and types
+#   make slow     the long tests          make browser   the report in a real browser
+PYTHON ?= python3
+VENV ?= .venv
+WORKERS ?= 2
+
+BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+VENV_STAMP := $(VENV)/.created
+PACKAGE := pyproject.toml constraints.txt
+DEMO_REPORT := reports/resnet50-protonic_256
+
+# One BLAS thread for each worker: more of them only wait for each other.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install dev demo test lint format slow browser clean
+
+help:
+	@sed -n '1,/^PYTHON/s/^# \{0,1\}//p' Makefile
+
+$(VENV_STAMP):
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(RUN_STAMP): $(PACKAGE) | $(VENV_STAMP)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(DEV_STAMP): $(PACKAGE) | $(VENV_STAMP)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	@touch $@ $(RUN_STAMP)
+
+install: $(RUN_STAMP)
+
+dev: $(DEV_STAMP)
+
+demo: $(RUN_STAMP)
+	$(BIN)/archsim run resnet50 --arch protonic_256 --gpu h100
+	@test -s $(DEMO_REPORT)/report.html
+	@echo "Report: $(DEMO_REPORT)/report.html"
+
+test: $(DEV_STAMP)
+	$(BIN)/python -m pytest -q -n $(WORKERS)
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(DEV_STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# pytest exits 5 when it finds no test with the mark, which is no failure.
+define run_marked
+$(BIN)/python -m pytest -q -n $(WORKERS) -m $(1) || { code=$$?; \
+	if [ $$code -eq 5 ]; then echo "no test is marked '$(1)'"; else exit $$code; fi; }
+endef
+
+slow: $(DEV_STAMP)
+	$(call run_marked,slow)
+
+browser: $(DEV_STAMP)
+	$(call run_marked,browser)
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find archsim tests -name __pycache__ -type d -prune -exec rm -rf {} +

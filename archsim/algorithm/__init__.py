@@ -1,0 +1,1 @@
+"""What an update rule asks of the arrays: operations, extra arrays, digital state."""

@@ -1,0 +1,92 @@
+"""The whole accelerator: one frozen tree of components, as a YAML file describes it."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import model_validator
+
+from archsim.algorithm.sgd import PlainSgd
+from archsim.architecture.policy import MappingPolicy, NumberFormats, SchedulePolicy
+from archsim.fields import Component, Scalar
+from archsim.hardware.adc import Adc
+from archsim.hardware.array import Array
+from archsim.hardware.chip import Chip, Tile
+from archsim.hardware.crossbar import Crossbar
+from archsim.hardware.device import Device
+from archsim.hardware.digital import MatrixUnit, VectorUnit
+from archsim.hardware.memory import Buffer, Dram
+from archsim.hardware.mesh import Mesh
+from archsim.hardware.periphery import Periphery
+from archsim.hardware.read import ReadScheme
+from archsim.hardware.update import UpdateScheme
+
+
+class Architecture(Component):
+    """Device, array, periphery, digital units, memories, mesh, chip, and how they are used.
+
+    Every number may also be an array of shape [C, 1] over C configurations (see
+    `archsim.fields.stack`); every cost function of the tree then prices C configurations at once.
+    """
+
+    name: str
+    description: str = ""
+    device: Device
+    array: Array
+    read: ReadScheme
+    update: UpdateScheme
+    periphery: Periphery
+    adc: Adc
+    tile: Tile
+    vector_unit: VectorUnit
+    matrix_unit: MatrixUnit
+    activation_buffer: Buffer
+    dram: Dram
+    mesh: Mesh
+    chip: Chip
+    numbers: NumberFormats
+    algorithm: PlainSgd
+    mapping: MappingPolicy
+    schedule: SchedulePolicy
+
+    @model_validator(mode="after")
+    def _realisable(self) -> Self:
+        """Refuse cells that cannot do all three operations."""
+        line_map = self.array.line_map
+        if line_map.source == line_map.drain:
+            raise ValueError(
+                "array.line_map: source and drain are on the same axis, so neither forward nor "
+                "transposed read is possible; put one on the row and one on the column axis"
+            )
+        if (self.device.terminals == "three_terminal") != (line_map.gate != "none"):
+            raise ValueError(
+                "array.line_map.gate must be 'row' or 'column' for a three-terminal device "
+                "and 'none' for a two-terminal one"
+            )
+        if line_map.gate != "none":
+            same_axis = "source" if line_map.source == line_map.gate else "drain"
+            if line_map.floating_in_update != same_axis:
+                raise ValueError(
+                    f"array.line_map.floating_in_update must be '{same_axis}': during an update "
+                    "the channel terminal on the gate's axis floats, else half-selected channels "
+                    "conduct"
+                )
+        elif line_map.floating_in_update != "none":
+            raise ValueError(
+                "array.line_map.floating_in_update must be 'none' for a two-terminal device"
+            )
+        if self.array.weight_columns < 1:
+            raise ValueError("array.cols is too small to hold one weight with this encoding")
+        return self
+
+    @property
+    def crossbar(self) -> Crossbar:
+        """One array with its periphery, as a cost model."""
+        return Crossbar(
+            self.device, self.array, self.read, self.update, self.periphery, self.adc
+        )
+
+    @property
+    def arrays_available(self) -> Scalar:
+        """Arrays on the chip."""
+        return self.mesh.tiles * self.tile.arrays

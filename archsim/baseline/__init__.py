@@ -1,0 +1,1 @@
+"""The digital baseline: one training step on a GPU."""

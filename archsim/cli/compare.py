@@ -1,0 +1,78 @@
+"""`archsim compare`: architectures side by side, and why they differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from archsim.cli import options
+
+
+@click.command(
+    epilog="Example: archsim compare resnet50 --arch protonic_256 --arch my_chip.yaml --gpu h100"
+)
+@options.model_argument
+@click.option(
+    "--arch",
+    "archs",
+    required=True,
+    multiple=True,
+    metavar="NAME|PATH",
+    help="Architecture; twice or more. The others are compared with the first.",
+)
+@click.option("--gpu", metavar="NAME|PATH", help="GPU to compare with as well. Default: none.")
+@options.batch_option
+@options.optimizer_option
+@options.binding_options
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Report folder. Default: reports/<workload>-comparison.",
+)
+@options.json_option
+def command(
+    *,
+    model: str,
+    archs: tuple[str, ...],
+    gpu: str | None,
+    batch: int | None,
+    optimizer: options.OptimizerName,
+    dims: dict[str, int],
+    shapes: dict[str, tuple[int, ...]],
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Price MODEL on several architectures and attribute the differences.
+
+    Every difference in time, energy and area to the first architecture is split by phase and by
+    component. Writes comparison.html and comparison.csv. With --json the results and the
+    differences are printed.
+    """
+    from archsim.cli.compare_summary import differences_json, print_comparison
+    from archsim.cli.console import note, write_json
+    from archsim.cli.inputs import load_architecture, load_gpu
+    from archsim.cli.pricing import Job, file_name, price
+    from archsim.report.folder import check_output_folder, write_comparison
+
+    if len(archs) < 2:
+        raise click.UsageError("A comparison needs two architectures: give --arch twice or more.")
+    if out is not None:
+        check_output_folder(out)
+    architectures = [load_architecture(arch) for arch in archs]
+    rival = load_gpu(gpu) if gpu is not None else None
+    job = Job(model=model, batch=batch, optimizer=optimizer, dims=dims, shapes=shapes)
+    network = job.read()
+    folder = out or Path("reports") / f"{file_name(network.workload.name)}-comparison"
+    check_output_folder(folder)
+    words = options.command_words(
+        "compare", model, arch=list(archs), gpu=gpu, out=out, **job.as_options()
+    )
+    results = [price(job, network, a, rival, words).result for a in architectures]
+    page = write_comparison(folder, results)
+    if as_json:
+        write_json({"results": results, "differences": differences_json(results)})
+        note(f"Report: {page}")
+        return
+    print_comparison(results, str(page))

@@ -1,0 +1,116 @@
+"""What `run` and `compare` share: a network as the user bound it, priced on an architecture."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archsim.cli.inputs import Network, read_network
+from archsim.errors import InputError
+from archsim.workload.training import training_graph
+
+if TYPE_CHECKING:
+    from archsim.architecture import Architecture
+    from archsim.baseline.gpu_spec import GpuSpec
+    from archsim.cli.options import OptimizerName
+    from archsim.config.loading import Loaded
+    from archsim.result import Evaluation
+    from archsim.result.evaluate import Baseline
+    from archsim.workload.training import TrainingGraph
+
+DEFAULT_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A network with its minibatch, optimizer and the sizes of what is symbolic."""
+
+    model: str
+    batch: int | None = None
+    optimizer: OptimizerName = "sgd"
+    dims: Mapping[str, int] = field(default_factory=dict)
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def read(self) -> Network:
+        """The network, with the optimizer of the job.
+
+        It is bound at one sample where the file leaves the batch open: the minibatch is a matter of
+        the schedule, and counts are per sample.
+        """
+        network = read_network(self.model, dims=self.dims, shapes=self.shapes)
+        # That the graph is bound at one sample is no assumption here: the minibatch is given.
+        notes = tuple(n for n in network.workload.notes if n.code != "batch_assumed")
+        return Network(
+            workload=replace(network.workload, notes=notes),
+            options=replace(network.options, optimizer=self.optimizer),
+        )
+
+    def minibatch(self, samples: int) -> int:
+        """Samples in a step, for a graph that is bound at `samples`.
+
+        Without `--batch` it is what the file or `--shape` fixes, else 256.  A graph that is bound
+        at several samples is evaluated a whole number of times; otherwise `InputError` is raised.
+        """
+        if self.batch is None:
+            return samples if samples > 1 else DEFAULT_BATCH
+        if self.batch % samples:
+            raise InputError(
+                f"the batch of {self.batch} is no multiple of {samples}, the samples for which "
+                "the network's shape is fixed.",
+                place="--batch",
+                remedy=f"Give {max(1, self.batch // samples) * samples}, or leave it out.",
+            )
+        return self.batch
+
+    def as_options(self) -> dict[str, Any]:
+        """The job as options of the command line."""
+        optimizer = None if self.optimizer == "sgd" else self.optimizer
+        return {
+            "batch": self.batch,
+            "optimizer": optimizer,
+            "dims": self.dims,
+            "shapes": self.shapes,
+        }
+
+
+def price(
+    job: Job,
+    network: Network,
+    architecture: Loaded[Architecture],
+    gpu: Loaded[GpuSpec] | None,
+    command: Sequence[str],
+) -> Evaluation:
+    """The evaluation of a training step; `command` is what the result says it came from."""
+    from archsim.result import evaluate
+    from archsim.simulation.program import lower
+
+    graph = training_graph(network.workload, network.options)
+    batch = job.minibatch(network.workload.samples)
+    baseline = None if gpu is None else price_gpu(graph, gpu.value, batch, job.optimizer)
+    return evaluate(graph, lower(graph), architecture, batch, baseline, command)
+
+
+def price_gpu(graph: TrainingGraph, gpu: GpuSpec, batch: int, optimizer: OptimizerName) -> Baseline:
+    """The GPU at the same batch and optimizer, at its best batch, and with its usual optimizer."""
+    from archsim.baseline.estimate import best_batch, estimate, usual_optimizer
+    from archsim.result.evaluate import Baseline
+
+    return Baseline(
+        asked=estimate(graph, gpu, batch, optimizer=optimizer),
+        best=best_batch(graph, gpu, optimizer=optimizer),
+        usual=estimate(graph, gpu, batch, optimizer=usual_optimizer(graph)),
+    )
+
+
+def default_folder(workload: str, architecture: str) -> Path:
+    """`reports/<workload>-<architecture>`, with what no file name should hold replaced."""
+    return Path("reports") / f"{file_name(workload)}-{file_name(architecture)}"
+
+
+def file_name(text: str) -> str:
+    """`text` as a part of a file name: letters, digits, dot, dash and underscore."""
+    cleaned = re.sub(r"[^\w.-]+", "_", text, flags=re.ASCII).strip("._")
+    return cleaned[:80] or "unnamed"

@@ -1,0 +1,133 @@
+"""The one-screen summary of a run: the answer, both machines, phases, components, warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from archsim.cli.console import literal_row, plain_table, show
+from archsim.report.lookup import number, numbers, quotient, rows, section, text
+from archsim.report.summary import answer_sentence, certainty_card, limits_card
+from archsim.report.text import count, percent, quantity, shorten, words
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+TOP_COMPONENTS = 8
+TOP_WARNINGS = 4
+
+
+def print_summary(result: Mapping[str, Any], report_page: str) -> None:
+    """Print what a run found, in about 40 lines of 80 columns, ending with the report's path."""
+    show(answer_sentence(result), "", machine_table(result), "")
+    show(*_facts(result), "", phase_table(result), "", component_table(result), "")
+    show(*warning_lines(result), f"Report: {report_page}")
+
+
+def machine_table(result: Mapping[str, Any]) -> Table:
+    """The accelerator and the GPU in its settings, one line each."""
+    columns = ("machine", "setting", "batch", "step", "samples/s", "J/sample", "power")
+    table = plain_table(*columns, right=columns[2:])
+    batch = number(result, "workload", "batch")
+    baseline = section(result, "baseline")
+    lines = [(text(result, "architecture", "name"), "", section(result, "accelerator"))]
+    gpu = text(baseline, "gpu")
+    for setting, values in (
+        (words(text(baseline, "optimizer")), baseline),
+        ("best batch", section(baseline, "best_batch")),
+        ("usual optimizer", section(baseline, "usual_optimizer")),
+    ):
+        lines += [(gpu, setting, values)] if values else []
+    for name, setting, values in lines:
+        samples = number(values, "batch") or batch
+        energy_j, step_s = number(values, "step_energy_j"), number(values, "step_latency_s")
+        literal_row(
+            table,
+            shorten(name, 16),
+            setting,
+            count(samples),
+            quantity(step_s, "s"),
+            count(number(values, "samples_per_s")),
+            quantity(quotient(energy_j, samples), "J"),
+            quantity(quotient(energy_j, step_s), "W"),
+        )
+    return table
+
+
+def phase_table(result: Mapping[str, Any]) -> Table:
+    """Time and energy of a step by phase, in the order of the result."""
+    time_s = numbers(result, "accelerator", "latency_by_phase_s")
+    energy_j = numbers(result, "accelerator", "energy_by_phase_j")
+    table = plain_table(
+        "phase", "time", "share", "energy", "share ", right=("time", "share", "energy", "share ")
+    )
+    for name in [*time_s, *(name for name in energy_j if name not in time_s)]:
+        literal_row(
+            table, words(name), *_with_share(time_s, name, "s"), *_with_share(energy_j, name, "J")
+        )
+    step_s = number(result, "accelerator", "step_latency_s")
+    step_j = number(result, "accelerator", "step_energy_j")
+    literal_row(table, "step", quantity(step_s, "s"), "", quantity(step_j, "J"), "")
+    return table
+
+
+def component_table(result: Mapping[str, Any]) -> Table:
+    """The components that take the most energy, with their area."""
+    energy_j = numbers(result, "accelerator", "energy_by_component_j")
+    area_m2 = numbers(result, "accelerator", "area_by_component_m2")
+    table = plain_table(
+        "component",
+        "energy",
+        "share",
+        "area",
+        "share ",
+        right=("energy", "share", "area", "share "),
+    )
+    ranking = sorted(energy_j, key=lambda name: (-energy_j[name], name))
+    for name in ranking[:TOP_COMPONENTS]:
+        literal_row(
+            table,
+            words(name),
+            *_with_share(energy_j, name, "J"),
+            *_with_share(area_m2, name, "m^2"),
+        )
+    rest = {name: energy_j[name] for name in ranking[TOP_COMPONENTS:]}
+    if rest:
+        share = sum(rest.values()) / max(sum(energy_j.values()), 1e-300)
+        literal_row(
+            table, f"{len(rest)} others", quantity(sum(rest.values()), "J"), percent(share), "", ""
+        )
+    return table
+
+
+def warning_lines(result: Mapping[str, Any]) -> list[RenderableType]:
+    """The first warnings in words, and how many more there are."""
+    warnings = rows(result, "warnings")
+    lines: list[RenderableType] = []
+    for warning in warnings[:TOP_WARNINGS]:
+        layer = f" ({warning['layer']})" if warning.get("layer") else ""
+        lines.append(f"Warning [{warning.get('code')}]: {warning.get('message')}{layer}")
+    if len(warnings) > TOP_WARNINGS:
+        lines.append(f"... and {len(warnings) - TOP_WARNINGS} more warnings in the report.")
+    return [*lines, ""] if lines else []
+
+
+def _facts(result: Mapping[str, Any]) -> list[RenderableType]:
+    used = count(number(result, "architecture", "arrays_used"))
+    available = count(number(result, "architecture", "arrays_available"))
+    utilisation = percent(number(result, "accelerator", "array_utilisation"))
+    area = quantity(number(result, "accelerator", "area_m2"), "m^2")
+    limits, certainty = limits_card(result), certainty_card(result)
+    return [
+        f"Arrays:  {used} of {available} used, busy {utilisation} of the time; chip area {area}.",
+        f"Limit:   {limits.value}" + (f" ({limits.note})" if limits.note else ""),
+        f"Sure:    {certainty.value}. {certainty.note}".rstrip(),
+    ]
+
+
+def _with_share(values: Mapping[str, float], name: str, unit: str) -> tuple[str, str]:
+    total = sum(values.values())
+    if name not in values:
+        return "", ""
+    return quantity(values[name], unit), percent(values[name] / total) if total else ""

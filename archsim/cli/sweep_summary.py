@@ -1,0 +1,92 @@
+"""The terminal's view of a sweep: how many points, the Pareto front, what failed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from archsim.cli.console import literal_row, plain_table, show
+from archsim.explore.headline import GPU_HEADLINES, HEADLINES, Goal
+from archsim.explore.space import AxisValue
+from archsim.explore.sweep import Points
+from archsim.report.text import count, quantity, times
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+TOP_POINTS = 15
+TOP_REASONS = 3
+# More do not fit into a line; the file has them all.
+MOST_COLUMNS = 8
+
+
+def print_points(
+    points: Points, objectives: Mapping[str, Goal], seconds: float, store: str
+) -> None:
+    """Print the counts, the best points of the front, the commonest failures and the file."""
+    size = len(points.settings)
+    show(
+        f"{size:,} points in {seconds:.2f} s ({size / max(seconds, 1e-9):,.0f} per second): "
+        f"{int(points.feasible.sum()):,} feasible, {len(points.failures):,} failed, "
+        f"{int(points.pareto.sum()):,} on the Pareto front",
+        "",
+    )
+    if points.pareto.any():
+        show(front_table(points, objectives), "")
+    else:
+        show("No point keeps every constraint.", "")
+    hidden = int(points.pareto.sum()) - TOP_POINTS
+    if hidden > 0:
+        show(f"... and {hidden:,} more points on the front in the file.")
+    for reason, number in Counter(f.reason for f in points.failures).most_common(TOP_REASONS):
+        show(f"{number:,} failed: {reason}")
+    show(f"Points: {store}")
+
+
+def front_table(points: Points, objectives: Mapping[str, Goal]) -> Table:
+    """The front, ordered by the first objective: settings, objectives, area and ratios."""
+    axes = list(points.settings[0])
+    others = [n for n in ("area_m2", "speedup", "energy_ratio") if n not in objectives]
+    room = MOST_COLUMNS - 1 - len(axes) - len(objectives)
+    shown = [*objectives, *[n for n in others if n in points.columns][: max(room, 0)]]
+    columns = ("point", *axis_labels(axes), *(HEADLINES[name].label for name in shown))
+    table = plain_table(*columns, right=columns, tight=len(columns) > 7)
+    first, goal = next(iter(objectives.items()))
+    front = np.flatnonzero(points.pareto)
+    keys = points.columns[first][front] * (1 if goal is Goal.MIN else -1)
+    for index in front[np.argsort(keys, kind="stable")][:TOP_POINTS]:
+        literal_row(
+            table,
+            str(index),
+            *(setting_text(points.settings[index][axis]) for axis in axes),
+            *(headline_text(name, float(points.columns[name][index])) for name in shown),
+        )
+    return table
+
+
+def axis_labels(axes: Sequence[str]) -> list[str]:
+    """The last part of each dotted path where that tells the axes apart, else the whole path."""
+    short = [axis.rpartition(".")[2] for axis in axes]
+    return [s if short.count(s) == 1 else axis for s, axis in zip(short, axes, strict=True)]
+
+
+def setting_text(value: AxisValue) -> str:
+    """A setting as a reader sees it: numbers to four digits, with their unit."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    number, blank, unit = str(value).partition(" ")
+    try:
+        return f"{float(number):.4g}{blank}{unit}"
+    except ValueError:
+        return str(value)
+
+
+def headline_text(name: str, value: float) -> str:
+    """A headline number as a reader sees it."""
+    if name in GPU_HEADLINES:
+        return times(value)
+    unit = HEADLINES[name].unit
+    return quantity(value, unit) if unit and unit != "1/s" else count(value)

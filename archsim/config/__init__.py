@@ -1,0 +1,1 @@
+"""YAML files to frozen, validated components: see `archsim.config.loading`."""

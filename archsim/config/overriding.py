@@ -1,0 +1,90 @@
+"""Changing single values of a loaded configuration by dotted path, for sweeps and `--set`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+from pathlib import Path
+
+from archsim.config.extending import EXTENDS, Extender, Site
+from archsim.config.loading import Loaded, build, library
+from archsim.config.merging import NoSuchPath, put
+from archsim.config.nodes import Block, Entry, Items, Leaf, Node, Position, dotted
+from archsim.config.shapes import valid_paths
+from archsim.errors import InputError, nearest
+from archsim.fields import ComponentT
+
+SET_BY_USER = "set by the user"
+
+
+def override(loaded: Loaded[ComponentT], changes: Mapping[str, object]) -> Loaded[ComponentT]:
+    """`loaded` with some values changed, validated again.
+
+    Keys are dotted paths, values what YAML could hold; a mapping is merged in, a new `kind`
+    replaces its block, `{"extends": name}` starts a block from a file.  Changed values are assumed
+    ("set by the user").  Raises `InputError` for unknown paths, with the nearest valid one, and for
+    whatever the schema refuses.
+    """
+    node: Node = loaded.block
+    for name in sorted(changes, key=_order):
+        position = Position(f"override of '{name}'")
+        change = _resolve(_node(changes[name], position), loaded.folder)
+        try:
+            node = put(node, tuple(name.split(".")), change, SET_BY_USER)
+        except NoSuchPath:
+            raise _unknown(name, loaded) from None
+    assert isinstance(node, Block)
+    try:
+        return build(node, type(loaded.value), loaded.path, loaded.folder)
+    except InputError:
+        known = {dotted(path) for path in valid_paths(type(loaded.value), node)}
+        for name in changes:
+            if name not in known:
+                raise _unknown(name, loaded) from None
+        raise
+
+
+def _order(name: str) -> tuple[int, bool, str]:
+    """Blocks before what lies in them, and a `kind` before its siblings."""
+    path = name.split(".")
+    return len(path), path[-1] != "kind", name
+
+
+def _unknown(name: str, loaded: Loaded[ComponentT]) -> InputError:
+    known = [dotted(path) for path in valid_paths(type(loaded.value), loaded.block)]
+    close = nearest(name, known)
+    remedy = f"Did you mean '{close}'?" if close else f"Top level: {', '.join(loaded.tree)}."
+    return InputError(f"{loaded.path} has no value '{name}'.", remedy=remedy)
+
+
+def _resolve(node: Node, folder: Path) -> Node:
+    """`node` with an `extends` in it resolved, relative to `folder`."""
+    if not isinstance(node, Block):
+        return node
+    block = Extender(library(folder)).block(node, Site(folder / "override"))
+    return block._replace(started=EXTENDS in node.entries)
+
+
+def _node(value: object, position: Position) -> Node:
+    """A plain value as a tree; raises `InputError` for what YAML could not hold."""
+    match value:
+        case None:
+            return Leaf(None, "null", position)
+        case bool():
+            return Leaf(value, str(value).lower(), position)
+        case str():
+            return Leaf(value, value, position)
+        case Integral():
+            return Leaf(int(value), str(value), position)
+        case Real():
+            return Leaf(float(value), repr(float(value)), position)
+        case Mapping():
+            entries = {str(key): Entry(position, _node(v, position)) for key, v in value.items()}
+            return Block(entries, position)
+        case Sequence():
+            return Items(tuple(_node(item, position) for item in value), position)
+        case _:
+            raise InputError(
+                f"found a {type(value).__name__}, expected a number, text, list or mapping",
+                place=str(position),
+            )

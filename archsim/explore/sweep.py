@@ -1,0 +1,256 @@
+"""Pricing every point of a grid at once.
+
+Points that differ in numbers only share one pass through the vectorised simulation; points that
+differ in structure (a kind, a scheme, a policy) form groups of their own.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsim.architecture import Architecture
+from archsim.baseline.estimate import GpuEstimate
+from archsim.config.loading import Loaded
+from archsim.config.overriding import override
+from archsim.errors import InputError
+from archsim.explore.headline import GPU_HEADLINES, HEADLINES, Goal, Merge
+from archsim.explore.limits import Limit
+from archsim.explore.pareto import pareto_mask
+from archsim.explore.space import Axis, AxisValue, grid
+from archsim.fields import FloatArray, signature
+from archsim.simulation.estimate import Estimate, estimate
+from archsim.simulation.program import Program
+
+# Configurations in one pass; bounds the memory of the arrays over configurations and tasks.
+PASS_SIZE = 128
+
+
+@dataclass(frozen=True, slots=True)
+class SweepWorkload:
+    """A lowered network with its minibatch, its weight, and the GPU's estimate for it, if any."""
+
+    name: str
+    program: Program
+    batch: int
+    weight: float
+    gpu: GpuEstimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A point that could not be priced, and why."""
+
+    point: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Points:
+    """All points of a sweep, P of them.
+
+    `settings` holds the axes' values of each; `columns` the headline numbers over all workloads,
+    each [P], and `by_workload` those of each workload; failed points are nan.  `feasible` says
+    which keep every limit, `pareto` which of these no other feasible point dominates.
+    """
+
+    settings: tuple[Mapping[str, AxisValue], ...]
+    columns: Mapping[str, FloatArray]
+    by_workload: Mapping[str, Mapping[str, FloatArray]]
+    failures: tuple[Failure, ...]
+    feasible: NDArray[np.bool_]
+    pareto: NDArray[np.bool_]
+
+
+def sweep(
+    base: Loaded[Architecture],
+    axes: Sequence[Axis],
+    workloads: Sequence[SweepWorkload],
+    limits: Sequence[Limit],
+    objectives: Mapping[str, Goal],
+) -> Points:
+    """Price the full grid of `axes` around `base` on every workload.
+
+    A combination that the schema refuses, or on which a network does not fit, is a failure and not
+    an error.  Raises `InputError` for an axis none of whose values is valid, and if no point at all
+    could be built.
+    """
+    _check_axes(base, axes)
+    settings = tuple(grid(axes))
+    architectures, failures = _build(base, settings)
+    if not architectures:
+        raise InputError(f"no point of the grid is a valid architecture: {failures[0].reason}")
+    by_workload = {}
+    for workload in workloads:
+        columns, misfits = _price(workload, architectures, len(settings))
+        by_workload[workload.name] = columns
+        failures += misfits
+    columns = _merge(workloads, by_workload)
+    feasible = np.isfinite(columns["step_latency_s"])
+    for limit in limits:
+        feasible &= limit.holds(columns)
+    return Points(
+        settings=settings,
+        columns=columns,
+        by_workload=by_workload,
+        failures=_once_each(failures),
+        feasible=feasible,
+        pareto=_front(columns, feasible, objectives),
+    )
+
+
+def _check_axes(base: Loaded[Architecture], axes: Sequence[Axis]) -> None:
+    """Refuse an axis that is wrong as a whole, such as a misspelt path, before the grid is built."""
+    kinds = [axis.path.removesuffix("kind") for axis in axes if axis.path.endswith(".kind")]
+    for axis in axes:
+        if any(axis.path.startswith(block) for block in kinds):
+            continue  # what is valid here depends on the kind
+        first: InputError | None = None
+        for value in axis.values:
+            try:
+                override(base, {axis.path: value})
+                break
+            except InputError as error:
+                first = first or error
+        else:
+            assert first is not None
+            raise InputError(str(first), place=f"space.{axis.path}")
+
+
+def _build(
+    base: Loaded[Architecture], settings: Sequence[Mapping[str, AxisValue]]
+) -> tuple[dict[int, Architecture], list[Failure]]:
+    """The architecture of every point that is valid, by point, and the others as failures."""
+    built: dict[int, Architecture] = {}
+    failures = []
+    for point, changes in enumerate(settings):
+        try:
+            built[point] = override(base, changes).value if changes else base.value
+        except InputError as error:
+            failures.append(Failure(point, str(error)))
+    return built, failures
+
+
+def _price(
+    workload: SweepWorkload, architectures: Mapping[int, Architecture], size: int
+) -> tuple[dict[str, FloatArray], list[Failure]]:
+    columns = {
+        name: np.full(size, np.nan)
+        for name in HEADLINES
+        if workload.gpu is not None or name not in GPU_HEADLINES
+    }
+    failures = []
+    for points in _passes(architectures):
+        found = estimate(
+            workload.program,
+            [architectures[point] for point in points],
+            [workload.batch] * len(points),
+        )
+        fits = np.asarray(found.fits, dtype=bool)
+        rows = np.asarray(points)
+        for name, values in _headlines(found, workload).items():
+            columns[name][rows[fits]] = values[fits]
+        failures += [_misfit(found, int(i), points[i]) for i in np.flatnonzero(~fits)]
+    return columns, failures
+
+
+def _passes(architectures: Mapping[int, Architecture]) -> Iterable[list[int]]:
+    """Points of equal structure, in passes of bounded size."""
+    groups: defaultdict[Any, list[int]] = defaultdict(list)
+    for point, architecture in architectures.items():
+        groups[signature(architecture)].append(point)
+    for points in groups.values():
+        for start in range(0, len(points), PASS_SIZE):
+            yield points[start : start + PASS_SIZE]
+
+
+def _headlines(found: Estimate, workload: SweepWorkload) -> dict[str, FloatArray]:
+    """The headline numbers of one pass, each [C]."""
+    latency_s, energy_j = found.step_latency_s, found.step_energy_j
+    columns = {
+        "step_latency_s": latency_s,
+        "samples_per_s": workload.batch / latency_s,
+        "step_energy_j": energy_j,
+        "energy_per_sample_j": energy_j / workload.batch,
+        "average_power_w": energy_j / latency_s,
+        "area_m2": found.area_m2,
+        "arrays_used": found.mapping.arrays_used,
+        "array_utilisation": _array_utilisation(found),
+    }
+    if workload.gpu is not None:
+        columns["speedup"] = workload.gpu.step_latency_s / latency_s
+        columns["energy_ratio"] = workload.gpu.step_energy_j / energy_j
+    return columns
+
+
+def _array_utilisation(found: Estimate) -> FloatArray:
+    """Busy time of arrays over all arrays of the chip and the step, [C]."""
+    busy_s = found.timeline.resource_s[:, : len(found.program.matrices.names)]
+    mapping = found.mapping
+    arrays = mapping.arrays_per_copy * mapping.copies * mapping.on_array
+    return np.asarray(
+        (busy_s * arrays).sum(axis=1) / (found.arrays_available * found.step_latency_s)
+    )
+
+
+def _misfit(found: Estimate, index: int, point: int) -> Failure:
+    needed = (found.mapping.arrays_per_copy * found.mapping.on_array)[index].sum()
+    available = found.arrays_available[index]
+    return Failure(point, f"the network needs {needed:,.0f} arrays, the chip has {available:,.0f}")
+
+
+def _merge(
+    workloads: Sequence[SweepWorkload], by_workload: Mapping[str, Mapping[str, FloatArray]]
+) -> dict[str, FloatArray]:
+    """One number per point over all workloads, by the rule of each headline number."""
+    weights = np.array([workload.weight for workload in workloads])
+    weights = (weights / weights.sum())[:, None]
+    names = by_workload[workloads[0].name]
+    return {
+        name: merge(
+            HEADLINES[name].merge, np.stack([by_workload[w.name][name] for w in workloads]), weights
+        )
+        for name in names
+    }
+
+
+def merge(rule: Merge, values: FloatArray, weights: FloatArray) -> FloatArray:
+    """Merge `values` [W, P] over the W workloads; `weights` [W, 1] sum to one.  A nan spreads."""
+    if rule is Merge.MEAN:
+        merged = (weights * values).sum(axis=0)
+    elif rule is Merge.RATE:
+        merged = 1.0 / (weights / values).sum(axis=0)
+    elif rule is Merge.RATIO:
+        merged = np.exp((weights * np.log(values)).sum(axis=0))
+    else:
+        merged = values.max(axis=0)
+    return np.asarray(merged)
+
+
+def _front(
+    columns: Mapping[str, FloatArray],
+    feasible: NDArray[np.bool_],
+    objectives: Mapping[str, Goal],
+) -> NDArray[np.bool_]:
+    costs = np.stack(
+        [
+            columns[name] if goal is Goal.MIN else -columns[name]
+            for name, goal in objectives.items()
+        ],
+        axis=1,
+    )
+    costs[~feasible] = np.nan
+    return pareto_mask(costs)
+
+
+def _once_each(failures: Iterable[Failure]) -> tuple[Failure, ...]:
+    """The first failure of each point, in the order of the points."""
+    first: dict[int, Failure] = {}
+    for failure in failures:
+        first.setdefault(failure.point, failure)
+    return tuple(first[point] for point in sorted(first))

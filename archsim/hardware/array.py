@@ -1,0 +1,68 @@
+"""The crossbar array: geometry, wires, and how weights sit on it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from archsim.fields import Component, Quantity, Scalar
+
+
+class LineMap(Component):
+    """Which axis each device terminal is wired along, and what floats during an update.
+
+    Forward read drives the row terminal and senses the column terminal of the channel, the
+    transposed read swaps them; an update needs one driven terminal per axis.
+    """
+
+    gate: Literal["row", "column", "none"]
+    source: Literal["row", "column"]
+    drain: Literal["row", "column"]
+    floating_in_update: Literal["source", "drain", "none"]
+
+
+class Array(Component):
+    """A crossbar of `rows` x `cols` cells, each cell one device at a line crossing.
+
+    `columns_per_weight` is 2 for `differential` weights (two devices, two columns) and 1 for
+    `reference` weights (one device and a reference column shared by the array).
+    `bias_row` maps the bias as an extra row instead of a digital addition.
+    Wire resistance and capacitance are per cell and per line.
+    """
+
+    rows: Annotated[Scalar, Quantity(integer=True, minimum=1, maximum=65536)]
+    cols: Annotated[Scalar, Quantity(integer=True, minimum=1, maximum=65536)]
+    cell_pitch_m: Annotated[Scalar, Quantity("m", above=0, maximum=1e-3)]
+    wire_resistance_ohm: Annotated[Scalar, Quantity("Ohm", minimum=0, maximum=1e4)]
+    wire_capacitance_f_per_m: Annotated[Scalar, Quantity("F/m", minimum=0, maximum=1e-6)]
+    encoding: Literal["differential", "reference"]
+    bias_row: bool
+    line_map: LineMap
+
+    @property
+    def columns_per_weight(self) -> int:
+        """Physical columns that one weight occupies."""
+        return 2 if self.encoding == "differential" else 1
+
+    @property
+    def reference_columns(self) -> int:
+        """Columns of an array that hold shared reference devices."""
+        return 1 if self.encoding == "reference" else 0
+
+    @property
+    def weight_columns(self) -> Scalar:
+        """Weight outputs that one array can hold."""
+        return (self.cols - self.reference_columns) // self.columns_per_weight
+
+    @property
+    def area_m2(self) -> Scalar:
+        """Area of the cells alone."""
+        return self.rows * self.cols * self.cell_pitch_m**2
+
+    def line_capacitance_f(self, cells: Scalar, gate_capacitance_f: Scalar) -> Scalar:
+        """Capacitance of one line that crosses `cells` cells, with a gate stack on each."""
+        return cells * (self.wire_capacitance_f_per_m * self.cell_pitch_m + gate_capacitance_f)
+
+    def settling_s(self, cells: Scalar, gate_capacitance_f: Scalar) -> Scalar:
+        """Distributed RC delay of a line of `cells` cells, 0.5 * r * c * n^2 (Elmore)."""
+        resistance = self.wire_resistance_ohm * cells
+        return 0.5 * resistance * self.line_capacitance_f(cells, gate_capacitance_f)

@@ -1,0 +1,56 @@
+"""On-chip mesh network: hops, link bandwidth, energy per bit and hop."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+
+from archsim.fields import Component, Quantity, Scalar
+
+
+class Mesh(Component):
+    """A `side` x `side` mesh of tiles with one router each.
+
+    `link_bit_per_s` is the bandwidth of one link in one direction and of a tile's port.
+    """
+
+    side: Annotated[Scalar, Quantity(integer=True, minimum=1, maximum=4096)]
+    link_bit_per_s: Annotated[Scalar, Quantity("bit/s", above=0)]
+    hop_latency_s: Annotated[Scalar, Quantity("s", minimum=0, maximum=1e-3)]
+    hop_energy_j_per_bit: Annotated[Scalar, Quantity("J/bit", minimum=0, maximum=1e-9)]
+    router_area_m2: Annotated[Scalar, Quantity("m^2", minimum=0, maximum=1e-6)]
+
+    @property
+    def tiles(self) -> Scalar:
+        """Tiles on the mesh."""
+        return self.side**2
+
+    @property
+    def links(self) -> Scalar:
+        """Directed links between neighbours, at least one so that a lone tile has its port."""
+        return np.maximum(4 * self.side * (self.side - 1), 1)
+
+    @property
+    def mean_hops(self) -> Scalar:
+        """Mean Manhattan distance of two random tiles, 2*(side - 1/side)/3 (closed form)."""
+        return 2.0 * (self.side - 1.0 / self.side) / 3.0
+
+    def latency_s(self, bits: Scalar, ports: Scalar) -> Scalar:
+        """Time of one transfer of `bits` entering or leaving through `ports` tile ports."""
+        moving = np.asarray(bits) > 0
+        stream = bits / (self.link_bit_per_s * np.maximum(ports, 1))
+        return moving * (self.mean_hops * self.hop_latency_s + stream)
+
+    def occupancy_s(self, bits: Scalar) -> Scalar:
+        """Share of the mesh that a transfer takes: bits * hops over all links' bandwidth.
+
+        Traffic is taken as evenly spread; contention on single links is not part of the
+        analytic estimate.
+        """
+        hops = np.maximum(self.mean_hops, 1.0)
+        return bits * hops / (self.links * self.link_bit_per_s)
+
+    def energy_j(self, bits: Scalar) -> Scalar:
+        """Energy of moving `bits` over the mean distance."""
+        return bits * np.maximum(self.mean_hops, 1.0) * self.hop_energy_j_per_bit

@@ -1,0 +1,55 @@
+"""The read scheme: how an input vector is turned into line signals."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from archsim.fields import Component, Quantity, Scalar
+
+
+class ReadScheme(Component):
+    """Input encoding of forward and transposed reads.
+
+    `pulse_width`: an input of `input_bits` bits is a pulse of up to 2^bits time steps.
+    `bit_serial`: one time step per bit, outputs converted per bit and shifted and added.
+    `amplitude`: one time step, a voltage per line.
+    `mean_abs_input` and `mean_square_input` are E|x| and E[x^2] of inputs scaled to full range.
+    `repeats` is the mean number of reads per vector (noise and bound management).
+    """
+
+    encoding: Literal["pulse_width", "bit_serial", "amplitude"]
+    input_bits: Annotated[Scalar, Quantity(integer=True, minimum=1, maximum=16)]
+    time_step_s: Annotated[Scalar, Quantity("s", above=0, maximum=1e-3)]
+    voltage_v: Annotated[Scalar, Quantity("V", above=0, maximum=10.0)]
+    mean_abs_input: Annotated[Scalar, Quantity(minimum=0, maximum=1)]
+    mean_square_input: Annotated[Scalar, Quantity(minimum=0, maximum=1)]
+    repeats: Annotated[Scalar, Quantity(minimum=1, maximum=100)]
+
+    def integration_s(self) -> Scalar:
+        """Time during which the array integrates one input vector."""
+        if self.encoding == "pulse_width":
+            return 2.0**self.input_bits * self.time_step_s
+        if self.encoding == "bit_serial":
+            return self.input_bits * self.time_step_s
+        return self.time_step_s
+
+    def conversions_per_output(self) -> Scalar:
+        """Conversions that one output needs: one per bit when inputs are fed serially."""
+        return self.input_bits if self.encoding == "bit_serial" else 1.0
+
+    def device_energy_j(self, conductance_siemens: Scalar) -> Scalar:
+        """Mean energy of one device during one read: v^2 * g * t weighted by the input.
+
+        Width-coded inputs conduct at full voltage for E|x| of the time; amplitude-coded ones with
+        E[x^2] of full power; bit-serial inputs conduct in every second slot (an even bit).
+        """
+        full = self.voltage_v**2 * conductance_siemens * self.integration_s()
+        if self.encoding == "pulse_width":
+            return full * self.mean_abs_input
+        if self.encoding == "amplitude":
+            return full * self.mean_square_input
+        return full * 0.5
+
+    def line_charges(self) -> Scalar:
+        """Times that an active line is charged to the read voltage per vector."""
+        return 0.5 * self.input_bits if self.encoding == "bit_serial" else 1.0

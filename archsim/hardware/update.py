@@ -1,0 +1,48 @@
+"""The update scheme: stochastic pulse trains on rows and columns, coincidence programs a device."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+
+from archsim.fields import Component, Quantity, Scalar
+
+
+class UpdateScheme(Component):
+    """Outer-product update by pulse trains of length `train_length` (BL).
+
+    `half_bias`: row and column carry V/2 each, so one slot serves one sign quadrant; the phases are
+    (2 if x is signed else 1) * (2 if the error is signed else 1).
+    `two_phase`: positive and negative error in one phase each with bipolar row pulses, as assumed
+    for the RPU; 2 phases whatever the signs.
+    `pulses_per_sample` is the mean number of coincidences (up and down together) that one device
+    takes per training sample; with the vectors of the layer it sets how often lines fire.
+    `supply_efficiency` covers level shifters, pumps and rails.
+    """
+
+    scheme: Literal["half_bias", "two_phase"]
+    train_length: Annotated[Scalar, Quantity(integer=True, minimum=1, maximum=10000)]
+    gap_s: Annotated[Scalar, Quantity("s", minimum=0, maximum=1.0)]
+    setup_s: Annotated[Scalar, Quantity("s", minimum=0, maximum=1.0)]
+    pulses_per_sample: Annotated[Scalar, Quantity(above=0, maximum=1e6)]
+    supply_efficiency: Annotated[Scalar, Quantity(above=0, maximum=1)]
+
+    def phases(self, input_signs: Scalar, error_signs: Scalar) -> Scalar:
+        """Phases of one update, given 1 or 2 signs of the input and of the error."""
+        if self.scheme == "half_bias":
+            return input_signs * error_signs
+        return 2.0 + 0.0 * (input_signs + error_signs)
+
+    def firing_probability(self, vectors: Scalar) -> Scalar:
+        """Mean chance that a line fires in a slot, if a sample makes `vectors` updates.
+
+        Update management balances rows and columns, so both fire with p, and
+        vectors * BL * p^2 = pulses_per_sample; p saturates at 1.
+        """
+        slots = np.maximum(vectors, 1e-300) * self.train_length
+        return np.minimum(np.sqrt(self.pulses_per_sample / slots), 1.0)
+
+    def duration_s(self, phases: Scalar, pulse_width_s: Scalar) -> Scalar:
+        """Time of one vector pair on an array: phases * BL * (pulse + gap) + stream setup."""
+        return phases * self.train_length * (pulse_width_s + self.gap_s) + self.setup_s

@@ -1,0 +1,19 @@
+"""From layers to arrays: partition, copies, budget."""
+
+from archsim.mapping.mapping import (
+    DoesNotFit,
+    Mapping,
+    MatrixTable,
+    check_fit,
+    effective_pulses,
+    map_matrices,
+)
+
+__all__ = [
+    "DoesNotFit",
+    "Mapping",
+    "MatrixTable",
+    "check_fit",
+    "effective_pulses",
+    "map_matrices",
+]

@@ -1,0 +1,44 @@
+"""Cutting weight matrices into arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from archsim.fields import FloatArray, Scalar
+from archsim.hardware.array import Array
+from archsim.hardware.crossbar import Placement
+
+
+def partition(
+    array: Array, inputs: FloatArray, outputs: FloatArray, blocks: FloatArray, bias: FloatArray
+) -> Placement:
+    """Place `blocks` matrices of `inputs` x `outputs` (each [M]) on arrays; fields are [C, M].
+
+    A dense matrix takes ceil(K/rows) * ceil(N/weight columns) arrays.  Blocks of a grouped matrix
+    that fit more than once into an array are packed along its diagonal, as many as rows and columns
+    allow.  `bias` is 1 where the matrix has a bias to be mapped as an extra row.
+    """
+    rows_needed = inputs + (bias if array.bias_row else 0.0)
+    fit_rows = np.floor(array.rows / rows_needed)
+    fit_cols = np.floor(array.weight_columns / outputs)
+    packed = np.clip(np.minimum(fit_rows, fit_cols), 1.0, blocks)
+    return Placement(
+        inputs=rows_needed + 0.0 * packed,
+        outputs=outputs + 0.0 * packed,
+        blocks=blocks + 0.0 * packed,
+        blocks_per_array=packed,
+        row_splits=np.ceil(rows_needed / array.rows) + 0.0 * packed,
+        col_splits=np.ceil(outputs / array.weight_columns) + 0.0 * packed,
+    )
+
+
+def arrays_per_copy(place: Placement) -> FloatArray:
+    """Arrays that one copy of each matrix takes, [C, M]."""
+    groups = np.ceil(place.blocks / place.blocks_per_array)
+    return np.asarray(groups * place.row_splits * place.col_splits)
+
+
+def cell_utilisation(place: Placement, array: Array) -> Scalar:
+    """Share of a copy's cells that hold weights, [C, M]."""
+    used = place.inputs * place.outputs * place.blocks * array.columns_per_weight
+    return used / (arrays_per_copy(place) * array.rows * array.cols)

@@ -1,0 +1,198 @@
+"""The contract of `result.json` as a JSON Schema (draft 2020-12).
+
+Version 1.  Additions are allowed everywhere; a key keeps its meaning within a version.  All
+quantities are SI and carry their unit in their name.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+SCHEMA_VERSION: Final = 1
+
+_Schema = dict[str, Any]
+
+LAYER_PHASES: Final = (
+    "forward",
+    "input_gradient",
+    "update",
+    "digital",
+    "transfer",
+    "static",
+)
+
+
+def result_schema() -> dict[str, Any]:
+    """The JSON Schema of a result."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "archsim result",
+        "description": "Cost of one training step on an accelerator, against a GPU.",
+        **_object(
+            schema_version={"const": SCHEMA_VERSION},
+            archsim_version=_text("Version of archsim that wrote the result."),
+            created=_text("Date and time, ISO 8601."),
+            seed={"type": ["integer", "null"]},
+            command=_text("Command line that gives the result again; paths are relative."),
+            workload=_workload(),
+            architecture=_architecture(),
+            accelerator=_accelerator(),
+            baseline={"anyOf": [{"type": "null"}, _baseline()]},
+            ratios={"anyOf": [{"type": "null"}, _object(speedup=_ratio(), energy_ratio=_ratio())]},
+            fidelity=_object(
+                mode={"enum": ["analytic", "cycle"]},
+                other_mode={"enum": ["analytic", "cycle", None]},
+                other_step_latency_s=_or_null(_amount("Step time by the other fidelity.")),
+            ),
+            accuracy={"type": ["object", "null"]},
+            layers={"type": "array", "items": _layer()},
+            assumptions={"type": "array", "items": _assumption()},
+            warnings={"type": "array", "items": _warning()},
+        ),
+    }
+
+
+def _workload() -> _Schema:
+    return _object(
+        name=_text("Name of the network."),
+        onnx_sha256=_text("Hash of the ONNX file."),
+        batch=_count("Samples in a step.", minimum=1),
+        parameters=_count("Learned elements, ties once."),
+        analog_parameters=_count("Of these, on arrays."),
+        forward_macs=_count("Multiply-accumulates of one sample's forward pass."),
+        training_macs=_count("Multiply-accumulates of one sample's training step."),
+        saved_activation_bytes=_amount("Bytes of one sample kept for its backward pass."),
+    )
+
+
+def _architecture() -> _Schema:
+    return _object(
+        name=_text("Name of the architecture."),
+        sha256=_text("Hash of the resolved configuration."),
+        device=_text("Name of the device."),
+        algorithm=_text("Update algorithm."),
+        arrays_used=_count("Arrays that hold weights."),
+        arrays_available=_or_null(_count("Arrays on all chips; null if unlimited.")),
+        chips=_count("Chips.", minimum=1),
+        replication={"description": "Copies of a layer: a number, a policy, or a map by layer."},
+    )
+
+
+def _accelerator() -> _Schema:
+    shares = {"minimum": 0, "maximum": 1}
+    return _object(
+        ("area_by_component_m2", _map("Area by component; the sum is area_m2.")),
+        ("power_density_w_per_m2", _amount("Average power over area.")),
+        ("latency_by_resource_s", _map("Busy time of each resource in a step.")),
+        ("saved_activation_bytes_on_chip", _amount("Saved activations that fit on the chip.")),
+        ("saved_activation_bytes_spilled", _amount("Saved activations in off-chip memory.")),
+        ("critical", _text("What limits the step, in a short sentence.")),
+        ("update", {"type": "object", "description": "Cost of one update of one full array."}),
+        step_latency_s=_amount("Time of a step."),
+        samples_per_s=_amount("Throughput."),
+        step_energy_j=_amount("Energy of a step."),
+        energy_per_sample_j=_amount("Energy of a sample."),
+        average_power_w=_amount("Energy over time."),
+        area_m2=_amount("Area of all chips."),
+        latency_by_phase_s=_map("Time by phase."),
+        energy_by_phase_j=_map("Energy by phase; the sum is step_energy_j."),
+        energy_by_component_j=_map("Energy by component; the sum is step_energy_j."),
+        array_utilisation={"type": "number", **shares},
+        bottleneck={"type": ["string", "object", "null"]},
+        staleness_samples=_amount("Samples that read weights before an earlier one's update."),
+        endurance=_object(
+            pulses_per_device_per_step=_or_null(_amount("Pulses of a device in a step.")),
+            steps_to_wear_out=_or_null(_amount("Steps until the demonstrated pulses are used up.")),
+        ),
+    )
+
+
+def _baseline() -> _Schema:
+    return _object(
+        ("optimizer", _text("Optimizer of the step.")),
+        ("calibrated", {"type": "boolean", "description": "Fitted on measured throughput?"}),
+        ("notes", {"type": "array", "items": {"type": "string"}}),
+        ("usual_optimizer", {"type": ["object", "null"]}),
+        gpu=_text("Name of the GPU."),
+        precision=_text("Number format of the matrix products."),
+        batch=_count("Samples in a step.", minimum=1),
+        step_latency_s=_amount("Time of a step."),
+        samples_per_s=_amount("Throughput."),
+        step_energy_j=_amount("Energy of a step."),
+        memory_bytes=_amount("Memory needed."),
+        mfu=_or_null(_amount("Share of the peak rate that is reached.")),
+        best_batch={"type": ["object", "null"], "description": "The batch best for the GPU."},
+    )
+
+
+def _layer() -> _Schema:
+    return _object(
+        ("op_type", _text("Operator type in the file.")),
+        ("matrix", {"type": ["string", "null"]}),
+        ("reason", _text("Why it runs there.")),
+        name=_text("Node of the network, or what the row is about."),
+        kind=_text("Kind of operator."),
+        phase={"enum": list(LAYER_PHASES)},
+        where=_text("arrays, vector unit, matrix unit, memory, mesh or chip."),
+        arrays=_or_null(_count("Arrays of one copy times copies.")),
+        copies=_or_null(_count("Copies of the matrix.")),
+        vectors=_or_null(_amount("Vectors that one sample sends through the matrix.")),
+        latency_s=_amount("Busy time in a step."),
+        energy_j=_amount("Energy in a step."),
+        utilisation=_or_null(_amount("Share of the cells that hold weights.")),
+    )
+
+
+def _assumption() -> _Schema:
+    return _object(
+        ("note", _text("Remark.")),
+        path=_text("Dotted path of the setting."),
+        value={"description": "The value that was used."},
+        source=_text("Where it comes from, or 'assumed'."),
+    )
+
+
+def _warning() -> _Schema:
+    return _object(
+        code=_text("Stable code of the warning."),
+        message=_text("A readable sentence."),
+        layer={"type": ["string", "null"], "description": "The layer it is about, if one."},
+    )
+
+
+def _ratio() -> _Schema:
+    number = {"type": ["number", "null"], "exclusiveMinimum": 0}
+    return _object(value=number, low=number, high=number)
+
+
+def _object(*optional: tuple[str, _Schema], **required: _Schema) -> _Schema:
+    return {
+        "type": "object",
+        "required": list(required),
+        "properties": {**required, **dict(optional)},
+        "additionalProperties": True,
+    }
+
+
+def _map(description: str) -> _Schema:
+    return {
+        "type": "object",
+        "description": description,
+        "additionalProperties": {"type": "number", "minimum": 0},
+    }
+
+
+def _amount(description: str) -> _Schema:
+    return {"type": "number", "minimum": 0, "description": description}
+
+
+def _count(description: str, minimum: int = 0) -> _Schema:
+    return {"type": "integer", "minimum": minimum, "description": description}
+
+
+def _text(description: str) -> _Schema:
+    return {"type": "string", "description": description}
+
+
+def _or_null(schema: _Schema) -> _Schema:
+    return {"anyOf": [schema, {"type": "null"}]}

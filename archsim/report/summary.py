@@ -1,0 +1,373 @@
+"""The answer of a run in words: one sentence, a row of cards, tables of facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from archsim.report.lookup import number, numbers, quotient, section, text
+from archsim.report.rows import ResultMapping
+from archsim.report.text import (
+    NO_VALUE,
+    count,
+    faster,
+    gpu_name,
+    interval,
+    less_energy,
+    percent,
+    quantity,
+    quantity_by_name,
+    safe,
+    times,
+    words,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One headline figure: what it is, its value, and what to know about it."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A named value of a list of facts."""
+
+    label: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class FactList:
+    """Facts under a heading."""
+
+    title: str
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A headline ratio, > 1 if the accelerator is better; its range is None without ranges."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One column of the machine table: the accelerator, or the GPU in one setting."""
+
+    name: str
+    setting: str
+    batch: float | None
+    step_latency_s: float | None
+    samples_per_s: float | None
+    step_energy_j: float | None
+
+    @property
+    def energy_per_sample_j(self) -> float | None:
+        """Energy of one sample in joules."""
+        return quotient(self.step_energy_j, self.batch)
+
+    @property
+    def average_power_w(self) -> float | None:
+        """Energy of a step over its time, in watts."""
+        return quotient(self.step_energy_j, self.step_latency_s)
+
+
+def ratio(result: ResultMapping, name: str) -> Ratio | None:
+    """`speedup` or `energy_ratio` of a result; None if there is no GPU to compare with."""
+    value = number(result, "ratios", name, "value")
+    if value is None:
+        return None
+    low = number(result, "ratios", name, "low")
+    high = number(result, "ratios", name, "high")
+    return Ratio(value, low, high)
+
+
+def answer_sentence(result: ResultMapping) -> str:
+    """What the run found, in one sentence.
+
+    For example: `resnet50, batch 256: 1.9 ms per step on protonic_256, 14 × faster and 160 × less
+    energy than one H100 (GPU model not calibrated).`
+    """
+    workload = safe(text(result, "workload", "name"))
+    architecture = safe(text(result, "architecture", "name"))
+    batch = count(number(result, "workload", "batch"))
+    latency = quantity(number(result, "accelerator", "step_latency_s"), "s", 2)
+    head = f"{workload}, batch {batch}: {latency} per step on {architecture}"
+    speed, energy = ratio(result, "speedup"), ratio(result, "energy_ratio")
+    if speed is None or energy is None:
+        joules = quantity(number(result, "accelerator", "step_energy_j"), "J", 2)
+        return f"{head}, for {joules}. No GPU was asked for to compare with."
+    link = "and" if (speed.value >= 1) == (energy.value >= 1) else "but"
+    rival = gpu_name(text(result, "baseline", "gpu"))
+    comparison = f"{faster(speed.value)} {link} {less_energy(energy.value)} than one {rival}"
+    if comparison.startswith("as fast"):
+        comparison = comparison.replace(" than one ", " as one ", 1)
+    return f"{head}, {comparison}{'' if _calibrated(result) else ' (GPU model not calibrated)'}."
+
+
+def cards(result: ResultMapping) -> tuple[Card, ...]:
+    """The headline figures; without a GPU the two ratios become time and energy per step."""
+    return (*_ratio_cards(result), _area_card(result), _power_card(result), _array_card(result))
+
+
+def limits_card(result: ResultMapping) -> Card:
+    """What limits the step."""
+    bottleneck = section(result, "accelerator").get("bottleneck")
+    if isinstance(bottleneck, Mapping):
+        bottleneck = ", ".join(f"{words(str(k))} {safe(str(v))}" for k, v in bottleneck.items())
+    bottleneck = safe(str(bottleneck)) if bottleneck else ""
+    critical = safe(text(result, "accelerator", "critical"))
+    note = bottleneck if critical and bottleneck not in critical else ""
+    return Card("What limits it", critical or bottleneck or NO_VALUE, note)
+
+
+def certainty_card(result: ResultMapping) -> Card:
+    """How sure the headline is: ranges, calibration, accuracy, fidelity."""
+    speed = ratio(result, "speedup")
+    span = interval(speed.low, speed.high) if speed is not None else ""
+    value = f"Speed {span}" if span else "Point estimate: no ranges given"
+    energy = ratio(result, "energy_ratio")
+    energy_span = interval(energy.low, energy.high) if energy is not None else ""
+    notes = [f"Energy {energy_span}." if span and energy_span else ""]
+    if result.get("baseline") is not None and not _calibrated(result):
+        notes.append("The GPU model is not calibrated on measured throughput.")
+    if result.get("accuracy") is None:
+        notes.append("Whether the network still learns on this device was not simulated.")
+    notes.append(_fidelity(result))
+    return Card("How sure", value, " ".join(note for note in notes if note))
+
+
+def machines(result: ResultMapping) -> tuple[Machine, ...]:
+    """The accelerator, then the GPU at the same batch, at its best batch, with its usual rule."""
+    batch = number(result, "workload", "batch")
+    found = [
+        _machine(
+            safe(text(result, "architecture", "name")), "", section(result, "accelerator"), batch
+        )
+    ]
+    baseline = section(result, "baseline")
+    if not baseline:
+        return tuple(found)
+    rival = gpu_name(text(baseline, "gpu"))
+    optimizer = words(text(baseline, "optimizer"))
+    found.append(
+        _machine(rival, ", ".join(filter(None, ["at the same batch", optimizer])), baseline, batch)
+    )
+    best, usual = section(baseline, "best_batch"), section(baseline, "usual_optimizer")
+    if best:
+        found.append(_machine(rival, "at its best batch", best, batch))
+    if usual:
+        name = words(text(usual, "optimizer") or text(usual, "name"))
+        found.append(
+            _machine(
+                rival, ", ".join(filter(None, ["with its usual optimizer", name])), usual, batch
+            )
+        )
+    return tuple(found)
+
+
+def fact_lists(result: ResultMapping) -> tuple[FactList, ...]:
+    """Facts on the workload, the architecture, the chip's memory and wear, and the update."""
+    lists = (
+        FactList("Workload", _workload_facts(result)),
+        FactList("Architecture", _architecture_facts(result)),
+        FactList("GPU", _gpu_facts(result)),
+        FactList("Memory and wear", _memory_facts(result)),
+        FactList("One update of one full array", _named_facts(result, "accelerator", "update")),
+        FactList("Accuracy", _named_facts(result, "accuracy")),
+    )
+    return tuple(found for found in lists if found.facts)
+
+
+def reproduction(result: ResultMapping) -> tuple[Fact, ...]:
+    """What it takes to get the same numbers again: versions, seed, hashes."""
+    found = (
+        Fact("archsim", safe(text(result, "archsim_version"))),
+        Fact("created", safe(text(result, "created"))),
+        Fact("seed", safe(text(result, "seed"))),
+        Fact("network (SHA-256)", safe(text(result, "workload", "onnx_sha256"))),
+        Fact("architecture (SHA-256)", safe(text(result, "architecture", "sha256"))),
+        Fact("result schema", safe(text(result, "schema_version"))),
+    )
+    return tuple(fact for fact in found if fact.value)
+
+
+def _calibrated(result: ResultMapping) -> bool:
+    return bool(section(result, "baseline").get("calibrated", False))
+
+
+def _ratio_cards(result: ResultMapping) -> tuple[Card, Card]:
+    latency_s = number(result, "accelerator", "step_latency_s")
+    energy_j = number(result, "accelerator", "step_energy_j")
+    speed, energy = ratio(result, "speedup"), ratio(result, "energy_ratio")
+    if speed is None or energy is None:
+        return (
+            Card("Time per step", quantity(latency_s, "s")),
+            Card("Energy per step", quantity(energy_j, "J")),
+        )
+    baseline_s = quantity(number(result, "baseline", "step_latency_s"), "s")
+    baseline_j = quantity(number(result, "baseline", "step_energy_j"), "J")
+    return (
+        _ratio_card(
+            speed, ("Speed-up", "Slow-down"), f"{quantity(latency_s, 's')} against {baseline_s}"
+        ),
+        _ratio_card(
+            energy,
+            ("Less energy", "More energy"),
+            f"{quantity(energy_j, 'J')} against {baseline_j}",
+        ),
+    )
+
+
+def _ratio_card(found: Ratio, labels: tuple[str, str], note: str) -> Card:
+    better = found.value >= 1
+    shown = found.value if better else quotient(1.0, found.value)
+    span = interval(found.low, found.high)
+    value = times(shown) if shown is not None else NO_VALUE
+    note = f"{note} per step" + (f"; {span} within the given ranges" if span else "")
+    return Card(labels[0] if better else labels[1], value, note)
+
+
+def _area_card(result: ResultMapping) -> Card:
+    density = number(result, "accelerator", "power_density_w_per_m2")
+    note = f"{quantity(density, 'W/m^2')} on average" if density is not None else ""
+    return Card("Area", quantity(number(result, "accelerator", "area_m2"), "m^2"), note)
+
+
+def _power_card(result: ResultMapping) -> Card:
+    note = ""
+    if section(result, "baseline"):
+        rival = _machine("", "", section(result, "baseline"), None)
+        note = (
+            f"{gpu_name(text(result, 'baseline', 'gpu'))}: {quantity(rival.average_power_w, 'W')}"
+        )
+    return Card(
+        "Average power", quantity(number(result, "accelerator", "average_power_w"), "W"), note
+    )
+
+
+def _array_card(result: ResultMapping) -> Card:
+    used = count(number(result, "architecture", "arrays_used"))
+    available = number(result, "architecture", "arrays_available")
+    chips = number(result, "architecture", "chips")
+    parts = [f"of {count(available)}" if available is not None else ""]
+    if chips is not None:
+        parts.append(f"on {count(chips)} chip{'' if chips == 1 else 's'}")
+    utilisation = number(result, "accelerator", "array_utilisation")
+    if utilisation is not None:
+        parts.append(f"busy {percent(utilisation)} of the time")
+    return Card("Arrays used", used, ", ".join(part for part in parts if part))
+
+
+def _fidelity(result: ResultMapping) -> str:
+    mode = words(text(result, "fidelity", "mode"))
+    other = words(text(result, "fidelity", "other_mode"))
+    other_s = number(result, "fidelity", "other_step_latency_s")
+    step_s = number(result, "accelerator", "step_latency_s")
+    if not mode:
+        return ""
+    if other_s is None or not step_s:
+        return f"Timing is {mode}."
+    change = 100 * (other_s / step_s - 1)
+    return f"Timing is {mode}; {other} timing gives {quantity(other_s, 's')} ({change:+.1f} %)."
+
+
+def _machine(
+    name: str, setting: str, values: Mapping[str, Any], default_batch: float | None
+) -> Machine:
+    batch = number(values, "batch")
+    return Machine(
+        name=name,
+        setting=setting,
+        batch=batch if batch is not None else default_batch,
+        step_latency_s=number(values, "step_latency_s"),
+        samples_per_s=number(values, "samples_per_s"),
+        step_energy_j=number(values, "step_energy_j"),
+    )
+
+
+def _workload_facts(result: ResultMapping) -> tuple[Fact, ...]:
+    get = section(result, "workload")
+    saved = number(get, "saved_activation_bytes")
+    return (
+        Fact("Parameters", count(number(get, "parameters"))),
+        Fact("of these on arrays", count(number(get, "analog_parameters"))),
+        Fact("Forward MACs per sample", count(number(get, "forward_macs"))),
+        Fact("Training MACs per sample", count(number(get, "training_macs"))),
+        Fact("Saved activations per sample", quantity(saved, "B")),
+    )
+
+
+def _architecture_facts(result: ResultMapping) -> tuple[Fact, ...]:
+    get = section(result, "architecture")
+    stale = number(result, "accelerator", "staleness_samples")
+    found = [
+        Fact("Device", safe(text(get, "device")) or NO_VALUE),
+        Fact("Update algorithm", words(text(get, "algorithm")) or NO_VALUE),
+        Fact("Replication", _replication(get.get("replication"))),
+    ]
+    if stale is not None:
+        found.append(Fact("Staleness of weights", f"{count(stale)} samples"))
+    return tuple(found)
+
+
+def _replication(value: object) -> str:
+    """Copies per layer: one number, a word, or the range over layers."""
+    if isinstance(value, Mapping):
+        copies = [v for v in value.values() if isinstance(v, (int, float))]
+        if not copies:
+            return NO_VALUE
+        low, high = count(min(copies)), count(max(copies))
+        return f"{low} to {high} copies" if low != high else f"{low} copies"
+    if isinstance(value, (int, float)):
+        return f"{count(value)} {'copy' if value == 1 else 'copies'}"
+    return words(str(value)) if value else NO_VALUE
+
+
+def _gpu_facts(result: ResultMapping) -> tuple[Fact, ...]:
+    baseline = section(result, "baseline")
+    if not baseline:
+        return ()
+    calibrated = "yes" if _calibrated(result) else "no"
+    return (
+        Fact("Model", gpu_name(text(baseline, "gpu"))),
+        Fact("Precision", safe(text(baseline, "precision")) or NO_VALUE),
+        Fact("Optimizer", words(text(baseline, "optimizer")) or NO_VALUE),
+        Fact("Memory needed", quantity(number(baseline, "memory_bytes"), "B")),
+        Fact("Share of peak rate reached", percent(number(baseline, "mfu"))),
+        Fact("Calibrated on measurements", calibrated),
+    )
+
+
+def _memory_facts(result: ResultMapping) -> tuple[Fact, ...]:
+    get = section(result, "accelerator")
+    wear = numbers(get, "endurance")
+    found = (
+        ("Activations kept on chip", number(get, "saved_activation_bytes_on_chip"), "B"),
+        ("Activations spilled off chip", number(get, "saved_activation_bytes_spilled"), "B"),
+        ("Pulses per device and step", wear.get("pulses_per_device_per_step"), ""),
+        ("Steps until worn out", wear.get("steps_to_wear_out"), ""),
+    )
+    return tuple(
+        Fact(label, quantity(value, unit) if unit else count(value))
+        for label, value, unit in found
+        if value is not None
+    )
+
+
+def _named_facts(result: ResultMapping, *path: str) -> tuple[Fact, ...]:
+    """Every plain entry of an object, its unit taken from its name."""
+    entries = section(result, *path).items()
+    return tuple(
+        Fact(*quantity_by_name(str(name), value))
+        for name, value in entries
+        if not isinstance(value, (Mapping, list))
+    )

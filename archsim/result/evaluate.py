@@ -1,0 +1,277 @@
+"""One network on one architecture beside one GPU: the result contract, filled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+
+from archsim import __version__
+from archsim.architecture import Architecture
+from archsim.baseline.estimate import GpuEstimate
+from archsim.config.assumptions import assumptions
+from archsim.config.loading import Loaded
+from archsim.mapping import check_fit
+from archsim.result.cautions import Caution, collect
+from archsim.result.energy import EnergyRow, energy_rows, total_by
+from archsim.result.latency import attribute
+from archsim.result.layers import layer_rows, pulses_per_device
+from archsim.simulation.estimate import Estimate, estimate
+from archsim.simulation.program import Program
+from archsim.workload.training import TrainingGraph, saved_activation_bytes
+
+SCHEMA_VERSION = "1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The GPU at the batch asked for, at its own best batch, and with its usual optimizer."""
+
+    asked: GpuEstimate
+    best: GpuEstimate
+    usual: GpuEstimate
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A finished result: the JSON mapping of the contract and the long-form energy."""
+
+    result: dict[str, Any]
+    energy_rows: tuple[EnergyRow, ...]
+    estimate: Estimate
+
+
+def evaluate(
+    training: TrainingGraph,
+    program: Program,
+    architecture: Loaded[Architecture],
+    batch: int,
+    baseline: Baseline | None = None,
+    command: Sequence[str] = (),
+) -> Evaluation:
+    """Price a training step of `batch` samples and fill the result contract.
+
+    `program` is `lower(training)`.  Raises `DoesNotFit` if the arrays do not suffice.
+    """
+    tree = architecture.value
+    priced = estimate(program, [tree], [batch])
+    check_fit(tree, program.matrices, priced.mapping)
+    energy = energy_rows(priced)
+    pulses = pulses_per_device(priced)
+    cautions = collect(priced, tree, pulses)
+    result = {
+        "schema_version": SCHEMA_VERSION,
+        "archsim_version": __version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": 0,
+        "command": " ".join(command),
+        "workload": _workload(training, batch),
+        "architecture": _architecture(architecture, priced),
+        "accelerator": _accelerator(priced, tree, energy, pulses),
+        "baseline": None if baseline is None else _baseline(baseline),
+        "ratios": _ratios(priced, baseline),
+        "fidelity": {"mode": "analytic", "other_mode": None, "other_step_latency_s": None},
+        "accuracy": None,
+        "layers": layer_rows(priced, training.workload, energy),
+        "assumptions": [
+            {"path": a.path, "value": a.value, "source": a.source, "note": a.note}
+            for a in assumptions(architecture)
+        ],
+        "warnings": _warnings(cautions, training, baseline),
+    }
+    return Evaluation(result, energy, priced)
+
+
+def _workload(training: TrainingGraph, batch: int) -> dict[str, Any]:
+    workload = training.workload
+    samples = workload.samples
+    return {
+        "name": workload.name,
+        "onnx_sha256": workload.sha256,
+        "batch": batch,
+        "parameters": workload.parameter_count,
+        "analog_parameters": sum(m.elements for m in workload.matrices.values()),
+        "forward_macs": round(training.macs.forward / samples),
+        "training_macs": round(training.macs.total / samples),
+        "saved_activation_bytes": round(saved_activation_bytes(training) / samples),
+        "notes": [
+            {"code": n.code, "message": n.message, "node": n.node} for n in workload.notes
+        ],
+    }
+
+
+def _architecture(architecture: Loaded[Architecture], priced: Estimate) -> dict[str, Any]:
+    tree, table = architecture.value, priced.program.matrices
+    mapping = priced.mapping
+    return {
+        "name": tree.name,
+        "sha256": architecture.sha256,
+        "description": tree.description,
+        "device": tree.device.name,
+        "algorithm": tree.algorithm.kind,
+        "arrays_used": int(mapping.arrays_used[0]),
+        "arrays_available": int(priced.arrays_available[0]),
+        "chips": 1,
+        "replication": {
+            "policy": tree.mapping.replication,
+            "sync": tree.mapping.sync,
+            "copies": {
+                name: int(mapping.copies[0, i])
+                for i, name in enumerate(table.names)
+                if mapping.on_array[0, i]
+            },
+        },
+        "schedule": {
+            "mode": tree.schedule.mode,
+            "update": tree.schedule.update,
+            "batchnorm": tree.schedule.batchnorm,
+            "segments": int(priced.timeline.segments.count),
+        },
+    }
+
+
+def _accelerator(
+    priced: Estimate,
+    tree: Architecture,
+    energy: tuple[EnergyRow, ...],
+    pulses: dict[str, float],
+) -> dict[str, Any]:
+    step_s = float(priced.step_latency_s[0])
+    # The rows are the result's energy: totals over layers, phases and components are sums of them.
+    step_j = float(sum(row.energy_j for row in energy))
+    batch = float(priced.batch[0])
+    split = attribute(priced)
+    limit, limit_s = max(split.by_limit_s.items(), key=lambda item: item[1])
+    area = float(priced.area_m2[0])
+    off_chip = float(priced.static_power_w["static_dram"][0])
+    most = max(pulses.values(), default=0.0)
+    spilled = float(priced.spilled_share[0])
+    saved = float(priced.saved_bits[0] * priced.live_samples[0]) / 8.0
+    return {
+        "step_latency_s": step_s,
+        "samples_per_s": batch / step_s,
+        "step_energy_j": step_j,
+        "energy_per_sample_j": step_j / batch,
+        "average_power_w": step_j / step_s,
+        "area_m2": area,
+        "power_density_w_per_m2": (step_j / step_s - off_chip) / area,
+        "latency_by_phase_s": split.by_phase_s,
+        "latency_by_limit_s": split.by_limit_s,
+        "latency_by_resource_s": _busy(priced),
+        "energy_by_phase_j": total_by(energy, "phase"),
+        "energy_by_component_j": total_by(energy, "component"),
+        "area_by_component_m2": {
+            name: float(value[0]) for name, value in priced.area_by_component_m2.items()
+        },
+        "array_utilisation": _array_utilisation(priced),
+        "cell_utilisation": _cell_utilisation(priced),
+        "bottleneck": f"{limit.replace('_', ' ')} ({100 * limit_s / step_s:.0f} % of the step)",
+        "critical": _critical(priced, split.critical_tasks),
+        "staleness_samples": float(priced.staleness_samples[0]),
+        "saved_activation_bytes_on_chip": saved * (1.0 - spilled),
+        "saved_activation_bytes_spilled": saved * spilled,
+        "endurance": {
+            "pulses_per_device_per_step": most,
+            "steps_to_wear_out": tree.device.endurance_pulses / most if most else None,
+            "endurance_pulses": tree.device.endurance_pulses,
+        },
+        "update": _update_detail(energy),
+    }
+
+
+def _busy(priced: Estimate) -> dict[str, float]:
+    """Busy seconds per step: the busiest array group, and every shared resource."""
+    found: dict[str, float] = {}
+    for name, value in zip(priced.timeline.resources, priced.timeline.resource_s[0], strict=True):
+        key = "arrays (busiest)" if name.startswith("arrays:") else name
+        found[key] = max(found.get(key, 0.0), float(value))
+    return found
+
+
+def _array_utilisation(priced: Estimate) -> float:
+    """Busy time of arrays over all arrays of the chip and the step."""
+    count = len(priced.program.matrices.names)
+    busy = priced.timeline.resource_s[0, :count]
+    arrays = priced.mapping.arrays_per_copy[0] * priced.mapping.copies[0]
+    step_s, available = float(priced.step_latency_s[0]), float(priced.arrays_available[0])
+    return float((busy * arrays).sum() / (available * step_s))
+
+
+def _cell_utilisation(priced: Estimate) -> float:
+    """Share of the cells of used arrays that hold weights."""
+    mapping = priced.mapping
+    arrays = (mapping.arrays_per_copy * mapping.copies * mapping.on_array)[0]
+    return float((arrays * mapping.cell_utilisation[0]).sum() / max(float(arrays.sum()), 1.0))
+
+
+def _critical(priced: Estimate, tasks: tuple[int, ...]) -> str:
+    """The task that takes most of the critical path, named."""
+    if not tasks:
+        return ""
+    duration = priced.costs.main_s[0] + priced.costs.transfer_s[0]
+    worst = max(tasks, key=lambda task: float(duration[task]))
+    return f"{priced.program.names[worst]} is the longest task on the critical path"
+
+
+def _update_detail(energy: tuple[EnergyRow, ...]) -> dict[str, float]:
+    """The energy of a step's updates by what it is spent on: lines against devices."""
+    parts: dict[str, float] = {}
+    for row in energy:
+        if row.phase == "update":
+            parts[f"{row.component}_j"] = parts.get(f"{row.component}_j", 0.0) + row.energy_j
+    return parts
+
+
+def _baseline(baseline: Baseline) -> dict[str, Any]:
+    asked = baseline.asked
+    return {
+        **_gpu(asked),
+        "gpu": asked.gpu,
+        "memory_bytes": asked.memory_bytes,
+        "usable_memory_bytes": asked.usable_memory_bytes,
+        "fits": asked.fits,
+        "largest_batch": asked.largest_batch,
+        "calibrated": asked.calibrated,
+        "notes": list(asked.notes),
+        "best_batch": _gpu(baseline.best),
+        "usual_optimizer": _gpu(baseline.usual),
+    }
+
+
+def _gpu(gpu: GpuEstimate) -> dict[str, Any]:
+    return {
+        "batch": gpu.batch,
+        "precision": str(gpu.precision),
+        "optimizer": str(gpu.optimizer),
+        "step_latency_s": gpu.step_latency_s,
+        "samples_per_s": gpu.samples_per_s,
+        "step_energy_j": gpu.step_energy_j,
+        "average_power_w": gpu.average_power_w,
+        "mfu": gpu.mfu,
+    }
+
+
+def _ratios(priced: Estimate, baseline: Baseline | None) -> dict[str, Any] | None:
+    """Speed-up and energy ratio per step at the batch asked for; ranges come with distributions."""
+    if baseline is None:
+        return None
+    speed = baseline.asked.step_latency_s / float(priced.step_latency_s[0])
+    energy = baseline.asked.step_energy_j / float(priced.step_energy_j[0])
+    return {
+        "speedup": {"value": speed, "low": None, "high": None},
+        "energy_ratio": {"value": energy, "low": None, "high": None},
+    }
+
+
+def _warnings(
+    cautions: tuple[Caution, ...], training: TrainingGraph, baseline: Baseline | None
+) -> list[dict[str, str]]:
+    found = [{"code": c.code, "message": c.message, "layer": c.layer} for c in cautions]
+    found += [
+        {"code": n.code, "message": n.message, "layer": n.node} for n in training.workload.notes
+    ]
+    if baseline is not None:
+        found += [{"code": "gpu", "message": note, "layer": ""} for note in baseline.asked.notes]
+    return found

@@ -1,0 +1,133 @@
+"""Where the time of a step goes: phases and resources, adding up to the step exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from archsim.result.phases import ResultPhase, task_phase
+from archsim.simulation.analytic import Timeline
+from archsim.simulation.costs import SHARED_RESOURCES
+from archsim.simulation.estimate import Estimate
+from archsim.simulation.program import IntArray, Program
+
+_DIGITAL = ("vector_unit", "matrix_unit")
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """Step time of the first configuration by phase and by limiting resource, in seconds."""
+
+    by_phase_s: dict[str, float]
+    by_limit_s: dict[str, float]
+    critical_tasks: tuple[int, ...]
+
+
+def attribute(estimate: Estimate) -> Attribution:
+    """Split the step time.
+
+    In each segment the first sample's time goes to the tasks on its longest path (or to the tasks
+    of the busiest resource where that is what limits), and each further sample's time to the tasks
+    of the busiest resource.  The parts sum to the step.
+    """
+    timeline, program = estimate.timeline, estimate.program
+    pipelined = _is_pipelined(estimate)
+    phases = {str(p): 0.0 for p in ResultPhase if p is not ResultPhase.STATIC}
+    limits: dict[str, float] = {}
+    critical: list[int] = []
+    for segment in range(timeline.segments.count):
+        tasks = np.flatnonzero(timeline.segments.segment == segment)
+        if not tasks.size:
+            continue
+        samples = 1.0 if timeline.segments.per_step[segment] else float(estimate.batch[0])
+        largest = float(timeline.bottleneck_s[0, segment])
+        busiest = int(timeline.bottleneck[0, segment])
+        path = _longest_path(program, timeline, tasks)
+        critical += path
+        by_resource = _resource_shares(estimate, tasks, busiest)
+        by_path = _path_shares(estimate, path)
+        on_path = timeline.finish_s[0, tasks].max() >= largest
+        first = by_path if on_path else by_resource
+        again = by_resource if pipelined else first
+        latency = float(timeline.latency_s[0, segment])
+        later = (samples - 1.0) * (largest if pipelined else latency)
+        _spread(phases, first[0], latency)
+        _spread(phases, again[0], later)
+        _spread(limits, first[1], latency)
+        _spread(limits, again[1], later)
+    return Attribution(phases, limits, tuple(critical))
+
+
+def _is_pipelined(estimate: Estimate) -> bool:
+    timeline = estimate.timeline
+    samples = np.where(timeline.segments.per_step, 1.0, estimate.batch[0])
+    sequential = float((samples * timeline.latency_s[0]).sum())
+    return not np.isclose(float(timeline.makespan_s[0]), sequential, rtol=1e-12, atol=0.0)
+
+
+def _spread(target: dict[str, float], shares: dict[str, float], amount: float) -> None:
+    total = sum(shares.values())
+    for name, share in shares.items():
+        part = amount * share / total if total else 0.0
+        target[name] = target.get(name, 0.0) + part
+
+
+Shares = tuple[dict[str, float], dict[str, float]]
+
+
+def _path_shares(estimate: Estimate, path: list[int]) -> Shares:
+    """Time on a path by phase and by what it was spent on."""
+    phases: dict[str, float] = {}
+    limits: dict[str, float] = {}
+    for task in path:
+        phase = str(task_phase(estimate.program, task))
+        main = float(estimate.costs.main_s[0, task])
+        moved = float(estimate.costs.transfer_s[0, task])
+        phases[phase] = phases.get(phase, 0.0) + main
+        phases[str(ResultPhase.TRANSFER)] = phases.get(str(ResultPhase.TRANSFER), 0.0) + moved
+        unit = _own_unit(estimate, task)
+        limits[unit] = limits.get(unit, 0.0) + main
+        limits["data movement"] = limits.get("data movement", 0.0) + moved
+    return phases, limits
+
+
+def _own_unit(estimate: Estimate, task: int) -> str:
+    if estimate.costs.array_s[0, task] > 0:
+        return "arrays"
+    shared = estimate.costs.shared_s
+    return max(_DIGITAL, key=lambda name: float(shared[name][0, task]))
+
+
+def _resource_shares(estimate: Estimate, tasks: IntArray, resource: int) -> Shares:
+    """Occupancy of one resource by the phases of its tasks."""
+    program, costs = estimate.program, estimate.costs
+    name = estimate.timeline.resources[resource]
+    phases: dict[str, float] = {}
+    is_shared = name in SHARED_RESOURCES
+    for task in (int(t) for t in tasks):
+        if is_shared:
+            busy = float(costs.shared_s[name][0, task])
+            phase = ResultPhase.DIGITAL if name in _DIGITAL else ResultPhase.TRANSFER
+        elif program.matrix[task] == resource:
+            busy = float(costs.array_s[0, task])
+            phase = task_phase(program, task)
+        else:
+            continue
+        phases[str(phase)] = phases.get(str(phase), 0.0) + busy
+    return phases, {name if is_shared else "arrays": 1.0}
+
+
+def _longest_path(program: Program, timeline: Timeline, tasks: IntArray) -> list[int]:
+    """Tasks on the longest path of a segment, from its last task backwards."""
+    segment = timeline.segments.segment
+    finish = timeline.finish_s[0]
+    task = int(tasks[int(finish[tasks].argmax())])
+    path = [task]
+    while True:
+        sources = program.edge_from[program.edge_to == task]
+        sources = sources[segment[sources] == segment[task]]
+        if not sources.size:
+            return path[::-1]
+        task = int(sources[int(finish[sources].argmax())])
+        path.append(task)

@@ -1,0 +1,163 @@
+"""The analytic fidelity: steady state from fill and bottleneck, on the program's dataflow graph.
+
+A minibatch barrier (normalisation by minibatch statistics, deferred updates, the optimizer) cuts
+the step into segments; a segment starts when the one before has ended for all samples.  Within a
+segment one sample takes
+
+    L = max(longest path of task durations, largest occupancy of one resource),
+
+and B samples take B * L when sequential, or L + (B - 1) * b when pipelined, where b is the largest
+occupancy of one resource by one sample.  The step is the sum over segments.  Contention on the way,
+and overlap between neighbouring segments, are not modelled here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsim.fields import FloatArray
+from archsim.simulation.costs import SHARED_RESOURCES, TaskCosts
+from archsim.simulation.program import IntArray, Program
+from archsim.workload.training import TaskKind
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """The static structure of a schedule: who is in which segment, in which order.
+
+    `segment` is [T].  Each entry of `waves` is (tasks, edge sources, offsets) for tasks of equal
+    depth whose predecessors in the same segment are all in earlier waves.  `per_step` is [S].
+    """
+
+    segment: IntArray
+    count: int
+    per_step: NDArray[np.bool_]
+    first: IntArray
+    waves: tuple[tuple[IntArray, IntArray, IntArray], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Times of a step for C configurations.
+
+    `makespan_s` is [C]; `latency_s`, `bottleneck_s` are [C, S] per segment; `resource_s` is [C, R]
+    busy time per step over `resources`; `bottleneck` [C, S] indexes `resources`.
+    `finish_s` [C, T] is when one sample's task ends, counted from its segment's start.
+    """
+
+    makespan_s: FloatArray
+    latency_s: FloatArray
+    bottleneck_s: FloatArray
+    bottleneck: IntArray
+    resources: tuple[str, ...]
+    resource_s: FloatArray
+    finish_s: FloatArray
+    segments: Segments
+
+
+def segment_tasks(program: Program, *, batch_barriers: bool, deferred: bool) -> Segments:
+    """Assign every task to a segment and order the tasks of each segment in waves."""
+    predecessors: list[list[int]] = [[] for _ in range(program.size)]
+    for source, target in zip(program.edge_from, program.edge_to, strict=True):
+        predecessors[target].append(int(source))
+    segment = np.zeros(program.size, dtype=np.intp)
+    for task in range(program.size):
+        level = max((int(segment[p]) for p in predecessors[task]), default=0)
+        segment[task] = level + int(batch_barriers and bool(program.barrier[task]))
+    last = int(segment.max(initial=0))
+    if deferred:
+        updates = program.select(TaskKind.WEIGHT_GRADIENT)
+        last += int(updates.size > 0)
+        segment[updates] = last
+    per_step = np.flatnonzero(program.per_step)
+    last += int(per_step.size > 0)
+    segment[per_step] = last
+    return _waves(segment, predecessors, program.per_step)
+
+
+def _waves(
+    segment: IntArray, predecessors: list[list[int]], per_step: NDArray[np.bool_]
+) -> Segments:
+    depth = np.zeros(segment.size, dtype=np.intp)
+    inside: list[list[int]] = []
+    for task, sources in enumerate(predecessors):
+        kept = [p for p in sources if segment[p] == segment[task]]
+        inside.append(kept)
+        depth[task] = 1 + max((int(depth[p]) for p in kept), default=-1)
+    waves = []
+    for level in range(1, int(depth.max(initial=0)) + 1):
+        tasks = np.flatnonzero(depth == level)
+        sizes = [len(inside[t]) for t in tasks]
+        joined = np.array([p for t in tasks for p in inside[t]], dtype=np.intp)
+        offsets = np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.intp)
+        waves.append((tasks, joined, offsets))
+    count = int(segment.max(initial=0)) + 1
+    steps = np.zeros(count, dtype=bool)
+    steps[segment[per_step]] = True
+    first = np.flatnonzero(depth == 0)
+    return Segments(segment, count, steps, first, tuple(waves))
+
+
+def schedule(
+    program: Program,
+    costs: TaskCosts,
+    segments: Segments,
+    batch: FloatArray,
+    *,
+    pipelined: bool,
+) -> Timeline:
+    """Makespan and occupancy of a step of `batch` [C, 1] samples."""
+    duration = costs.main_s + costs.transfer_s
+    finish = duration.copy()
+    for tasks, sources, offsets in segments.waves:
+        start = np.maximum.reduceat(finish[:, sources], offsets, axis=1)
+        finish[:, tasks] += start
+    configurations = duration.shape[0]
+    path = np.zeros((configurations, segments.count))
+    rows = np.arange(configurations)[:, None]
+    np.maximum.at(path, (rows, segments.segment[None, :]), finish)
+
+    resources, busy = _occupancy(program, costs, segments)
+    bottleneck = busy.argmax(axis=2)
+    largest = np.take_along_axis(busy, bottleneck[:, :, None], axis=2)[:, :, 0]
+    latency = np.maximum(path, largest)
+    samples = np.where(segments.per_step[None, :], 1.0, batch)
+    if pipelined:
+        time = latency + (samples - 1.0) * largest
+    else:
+        time = samples * latency
+    return Timeline(
+        makespan_s=time.sum(axis=1),
+        latency_s=latency,
+        bottleneck_s=largest,
+        bottleneck=bottleneck,
+        resources=resources,
+        resource_s=(busy * samples[:, :, None]).sum(axis=1),
+        finish_s=finish,
+        segments=segments,
+    )
+
+
+def _occupancy(
+    program: Program, costs: TaskCosts, segments: Segments
+) -> tuple[tuple[str, ...], FloatArray]:
+    """Busy time by one sample of each resource in each segment, [C, S, R]."""
+    matrices = program.matrices.names
+    names = tuple(f"arrays:{name}" for name in matrices) + SHARED_RESOURCES
+    configurations = costs.array_s.shape[0]
+    busy = np.zeros((configurations, segments.count, len(names)))
+    weighted = np.flatnonzero(program.matrix >= 0)
+    rows = np.arange(configurations)[:, None]
+    np.add.at(
+        busy,
+        (rows, segments.segment[weighted][None, :], program.matrix[weighted][None, :]),
+        costs.array_s[:, weighted],
+    )
+    for offset, name in enumerate(SHARED_RESOURCES):
+        sums = np.zeros((configurations, segments.count))
+        np.add.at(sums, (rows, segments.segment[None, :]), costs.shared_s[name])
+        busy[:, :, len(matrices) + offset] = sums
+    return names, busy

@@ -1,0 +1,230 @@
+"""Values of small constant tensors: the arithmetic that exporters write to compute shapes.
+
+Each entry maps an operator to a numpy function of its inputs.  A value that cannot be computed is
+None, and the tensor is then known by its shape only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+from onnx import helper, numpy_helper
+
+from archsim.workload.onnx_reader.constants import LARGEST_KNOWN_ELEMENTS, Array
+from archsim.workload.onnx_reader.nodes import Node
+
+_Operand: TypeAlias = Array | None
+_Evaluator: TypeAlias = Callable[[Node, Sequence[_Operand]], "Array | Sequence[Array] | None"]
+
+
+def evaluate(
+    node: Node, operands: Sequence[_Operand], shapes: Sequence[tuple[int, ...]]
+) -> list[Array | None]:
+    """The values of the node's outputs, None where one is unknown or too large to keep.
+
+    `operands` are the values of the inputs, None where absent or unknown; `shapes` are the known
+    shapes of the outputs.
+    """
+    unknown: list[Array | None] = [None] * len(node.outputs)
+    evaluator = _EVALUATORS.get(node.op_type) if node.domain == "" else None
+    if evaluator is None or any(math.prod(s) > LARGEST_KNOWN_ELEMENTS for s in shapes):
+        return unknown
+    if any(name and operands[i] is None for i, name in enumerate(node.inputs)):
+        return unknown
+    try:
+        with np.errstate(all="ignore"):
+            result = evaluator(node, operands)
+    except (ValueError, IndexError, TypeError, ZeroDivisionError, OverflowError):
+        # Operands that do not fit each other: shape inference reports those that matter.
+        return unknown
+    if result is None:
+        return unknown
+    values = list(result) if isinstance(result, (list, tuple)) else [np.asarray(result)]
+    fits = len(values) == len(shapes) and all(
+        value.shape == shape for value, shape in zip(values, shapes, strict=True)
+    )
+    return [*values] if fits else unknown
+
+
+def _need(operand: _Operand) -> Array:
+    if operand is None:
+        raise ValueError("an operand is missing")
+    return operand
+
+
+def _axes(node: Node, operands: Sequence[_Operand], index: int) -> tuple[int, ...] | None:
+    """Axes from an attribute (older opsets) or from the input at `index` (newer ones)."""
+    if node.has("axes"):
+        return node.integers("axes")
+    if index < len(operands) and operands[index] is not None:
+        return tuple(int(axis) for axis in _need(operands[index]).ravel())
+    return None
+
+
+def _unary(function: Callable[[Array], Array]) -> _Evaluator:
+    return lambda node, operands: np.asarray(function(_need(operands[0])))
+
+
+def _binary(function: Callable[[Array, Array], Array]) -> _Evaluator:
+    return lambda node, operands: np.asarray(function(_need(operands[0]), _need(operands[1])))
+
+
+def _divide(left: Array, right: Array) -> Array:
+    if np.issubdtype(left.dtype, np.integer):
+        # ONNX truncates towards zero.
+        return np.asarray(np.trunc(left / right)).astype(left.dtype)
+    return np.asarray(left / right)
+
+
+def _modulo(node: Node, operands: Sequence[_Operand]) -> Array:
+    function = np.fmod if node.integer("fmod", 0) else np.mod
+    return np.asarray(function(_need(operands[0]), _need(operands[1])))
+
+
+def _fold(function: Callable[[Array, Array], Array]) -> _Evaluator:
+    def run(node: Node, operands: Sequence[_Operand]) -> Array:
+        result = _need(operands[0])
+        for operand in operands[1:]:
+            result = function(result, _need(operand))
+        return result
+
+    return run
+
+
+def _cast(node: Node, operands: Sequence[_Operand]) -> Array:
+    return _need(operands[0]).astype(helper.tensor_dtype_to_np_dtype(node.integer("to", 1)))
+
+
+def _constant_of_shape(node: Node, operands: Sequence[_Operand]) -> Array | None:
+    shape = tuple(int(size) for size in _need(operands[0]))
+    if not node.has("value"):
+        return np.zeros(shape, np.float32)
+    fill = numpy_helper.to_array(node.attributes["value"].t)
+    return np.full(shape, fill.ravel()[0], fill.dtype)
+
+
+def _reshape(node: Node, operands: Sequence[_Operand]) -> Array:
+    data, target = _need(operands[0]), [int(size) for size in _need(operands[1])]
+    if not node.integer("allowzero", 0):
+        target = [data.shape[i] if size == 0 else size for i, size in enumerate(target)]
+    return data.reshape(target)
+
+
+def _squeeze(node: Node, operands: Sequence[_Operand]) -> Array:
+    return np.squeeze(_need(operands[0]), _axes(node, operands, 1))
+
+
+def _unsqueeze(node: Node, operands: Sequence[_Operand]) -> Array:
+    return np.expand_dims(_need(operands[0]), _axes(node, operands, 1) or ())
+
+
+def _slice(node: Node, operands: Sequence[_Operand]) -> Array:
+    data = _need(operands[0])
+    if node.has("starts"):
+        starts, ends = node.integers("starts"), node.integers("ends")
+        axes = node.integers("axes", range(len(starts)))
+        steps: Sequence[int] = [1] * len(starts)
+    else:
+        padded = [*operands, None, None]
+        starts = tuple(_need(operands[1]).tolist())
+        ends = tuple(_need(operands[2]).tolist())
+        axes = tuple(range(len(starts)) if padded[3] is None else padded[3].tolist())
+        steps = [1] * len(starts) if padded[4] is None else padded[4].tolist()
+    window = [slice(None)] * data.ndim
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        # Walking backwards to the very first element has no end index in Python.
+        last = None if step < 0 and end < -data.shape[axis] else end
+        window[axis] = slice(start, last, step)
+    return data[tuple(window)]
+
+
+def _split(node: Node, operands: Sequence[_Operand]) -> list[Array]:
+    data, axis = _need(operands[0]), node.integer("axis", 0)
+    sizes: Sequence[int] = node.integers("split")
+    if len(operands) > 1 and operands[1] is not None:
+        sizes = operands[1].tolist()
+    if not sizes:
+        count = node.integer("num_outputs", len(node.outputs))
+        step = -(-data.shape[axis] // count)
+        sizes = [min(step, data.shape[axis] - i * step) for i in range(count)]
+    return np.split(data, np.cumsum(sizes)[:-1], axis)
+
+
+def _range(node: Node, operands: Sequence[_Operand]) -> Array:
+    start, limit, delta = (_need(operand) for operand in operands)
+    return np.arange(start.item(), limit.item(), delta.item(), dtype=start.dtype)
+
+
+def _expand(node: Node, operands: Sequence[_Operand]) -> Array:
+    data, target = _need(operands[0]), tuple(_need(operands[1]).tolist())
+    return np.broadcast_to(data, np.broadcast_shapes(data.shape, target))
+
+
+def _reduce(function: Callable[..., Array]) -> _Evaluator:
+    def run(node: Node, operands: Sequence[_Operand]) -> Array:
+        axes = _axes(node, operands, 1)
+        if axes is None and node.integer("noop_with_empty_axes", 0):
+            return _need(operands[0])
+        keep = bool(node.integer("keepdims", 1))
+        return np.asarray(function(_need(operands[0]), axis=axes, keepdims=keep))
+
+    return run
+
+
+_EVALUATORS: Mapping[str, _Evaluator] = {
+    "Identity": _unary(lambda x: x),
+    "Neg": _unary(np.negative),
+    "Abs": _unary(np.abs),
+    "Not": _unary(np.logical_not),
+    "Floor": _unary(np.floor),
+    "Ceil": _unary(np.ceil),
+    "Sqrt": _unary(np.sqrt),
+    "Reciprocal": _unary(np.reciprocal),
+    "NonZero": _unary(lambda x: np.asarray(np.nonzero(x), np.int64)),
+    "Add": _binary(np.add),
+    "Sub": _binary(np.subtract),
+    "Mul": _binary(np.multiply),
+    "Div": _binary(_divide),
+    "Mod": _modulo,
+    "Pow": _binary(lambda x, y: np.power(x, y).astype(x.dtype)),
+    "Equal": _binary(np.equal),
+    "Greater": _binary(np.greater),
+    "GreaterOrEqual": _binary(np.greater_equal),
+    "Less": _binary(np.less),
+    "LessOrEqual": _binary(np.less_equal),
+    "And": _binary(np.logical_and),
+    "Or": _binary(np.logical_or),
+    "Min": _fold(np.minimum),
+    "Max": _fold(np.maximum),
+    "Sum": _fold(np.add),
+    "Where": lambda node, operands: np.where(*(_need(operand) for operand in operands)),
+    "Cast": _cast,
+    "ConstantOfShape": _constant_of_shape,
+    "Reshape": _reshape,
+    "Flatten": lambda node, operands: _need(operands[0]).reshape(
+        math.prod(_need(operands[0]).shape[: node.integer("axis", 1)]), -1
+    ),
+    "Squeeze": _squeeze,
+    "Unsqueeze": _unsqueeze,
+    "Transpose": lambda node, operands: np.transpose(
+        _need(operands[0]), node.integers("perm") or None
+    ),
+    "Concat": lambda node, operands: np.concatenate(
+        [_need(operand) for operand in operands], node.integer("axis", 0)
+    ),
+    "Gather": lambda node, operands: np.take(
+        _need(operands[0]), _need(operands[1]), node.integer("axis", 0)
+    ),
+    "Slice": _slice,
+    "Split": _split,
+    "Range": _range,
+    "Expand": _expand,
+    "Tile": _binary(lambda x, repeats: np.tile(x, repeats.tolist())),
+    "ReduceProd": _reduce(np.prod),
+    "ReduceSum": _reduce(np.sum),
+    "ReduceMax": _reduce(np.max),
+    "ReduceMin": _reduce(np.min),
+}

@@ -1,0 +1,1 @@
+"""Operator families: one file each, with a table `OPERATORS` of the operators it understands."""

@@ -1,0 +1,156 @@
+"""Convolutions: a stationary kernel matrix and one vector per output position.
+
+Lowered to matrices, a convolution has K = Cin/groups * kernel elements and N = Cout/groups, in
+`groups` blocks, and one vector per sample and output position.  A transposed convolution has
+K = Cin/groups and N = Cout/groups * kernel elements, and one vector per sample and input position.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from archsim.errors import InputError
+from archsim.workload.graph import DigitalWork, OpKind, ParameterRole, Saved
+from archsim.workload.onnx_reader.constants import Constant
+from archsim.workload.onnx_reader.nodes import Node
+from archsim.workload.onnx_reader.operators import Operator, Piece, Product, Read, Scope
+
+
+def bias_work(outputs: int, bias: Constant | None) -> tuple[DigitalWork, DigitalWork]:
+    """Forward and backward work of adding `bias` to `outputs` elements.
+
+    Forward one addition per element; backward the sum of the error over all vectors.
+    """
+    if bias is None:
+        return DigitalWork(), DigitalWork()
+    return (
+        DigitalWork(add=outputs, read_parameters=bias.elements),
+        DigitalWork(add=max(outputs - bias.elements, 0)),
+    )
+
+
+def learned_bias(scope: Scope, name: str) -> Constant | None:
+    """The constant floating-point vector called `name`, or None if there is none."""
+    found = scope.constant(name) if name else None
+    if found is None or not found.learned_roots:
+        return None
+    return found
+
+
+def _weights(node: Node, scope: Scope, groups: int) -> Constant:
+    weights = scope.constant(node.input(1))
+    if weights is None:
+        raise InputError(
+            f"the kernel '{node.input(1)}' is an activation; only constant kernels are understood.",
+            place=node.place,
+        )
+    if scope.constant(node.input(0)) is not None:
+        raise InputError("a constant is convolved with a constant.", place=node.place)
+    if groups < 1:
+        raise InputError(f"the number of groups is {groups}.", place=node.place)
+    return weights
+
+
+def _misfit(node: Node, shape: tuple[int, ...], kernel: tuple[int, ...], groups: int) -> InputError:
+    return InputError(
+        f"the input {shape}, the kernel {kernel} and {groups} groups do not fit each other.",
+        place=node.place,
+        remedy="Input channels must be groups times the kernel's, and groups divide the outputs.",
+    )
+
+
+def _convolution(node: Node, scope: Scope) -> Sequence[Piece]:
+    groups = node.integer("group", 1)
+    weights = _weights(node, scope, groups)
+    source, result = node.input(0), node.outputs[0]
+    shape, kernel = scope.shape(source), weights.shape
+    if shape[1] != kernel[1] * groups or kernel[0] % groups:
+        raise _misfit(node, shape, kernel, groups)
+    target = scope.shape(result)
+    product = Product(
+        constant=weights,
+        inputs=math.prod(kernel[1:]),
+        outputs=kernel[0] // groups,
+        blocks=groups,
+        vectors=target[0] * math.prod(target[2:]),
+        outputs_first=True,
+        bias=learned_bias(scope, node.input(2)),
+    )
+    positions = "x".join(map(str, target[2:]))
+    return [product_piece(node, scope, product, f"constant kernel, {positions} positions")]
+
+
+def _transposed(node: Node, scope: Scope) -> Sequence[Piece]:
+    groups = node.integer("group", 1)
+    weights = _weights(node, scope, groups)
+    shape, kernel = scope.shape(node.input(0)), weights.shape
+    if shape[1] != kernel[0] or kernel[0] % groups:
+        raise _misfit(node, shape, kernel, groups)
+    product = Product(
+        constant=weights,
+        inputs=kernel[0] // groups,
+        outputs=math.prod(kernel[1:]),
+        blocks=groups,
+        vectors=shape[0] * math.prod(shape[2:]),
+        bias=learned_bias(scope, node.input(2)),
+    )
+    piece = product_piece(node, scope, product, "constant kernel, one vector per input position")
+    # Windows overlap: products that meet in one output are added up digitally.
+    produced = product.vectors * product.outputs * groups
+    overlap = max(produced - scope.elements(node.outputs[0]), 0)
+    scatter = DigitalWork(add=overlap, read=produced, written=scope.elements(node.outputs[0]))
+    gather = DigitalWork(read=scope.elements(node.outputs[0]), written=produced)
+    return [
+        Piece(
+            kind=piece.kind,
+            inputs=piece.inputs,
+            outputs=piece.outputs,
+            reason=piece.reason,
+            product=product,
+            forward=piece.forward + scatter,
+            backward=piece.backward + gather,
+            saved=piece.saved,
+            reads=piece.reads,
+        )
+    ]
+
+
+def product_piece(
+    node: Node,
+    scope: Scope,
+    product: Product,
+    reason: str,
+    *,
+    source: str | None = None,
+    extra_inputs: tuple[str, ...] = (),
+) -> Piece:
+    """The op of a product of the activation `source` (default: the first input) by a constant.
+
+    Its digital work is that of the bias; it saves its input, from which the weight gradient is
+    made.
+    """
+    source = node.input(0) if source is None else source
+    forward, backward = bias_work(scope.elements(node.outputs[0]), product.bias)
+    reads = [Read(product.constant, ParameterRole.WEIGHT)]
+    if product.bias is not None:
+        reads.append(Read(product.bias, ParameterRole.BIAS))
+    # A constant source (an initial state) is no activation, but its values are kept all the same.
+    sources = () if scope.constant(source) is not None else (source,)
+    return Piece(
+        kind=OpKind.WEIGHT_MATMUL,
+        inputs=(*sources, *extra_inputs),
+        outputs=scope.results_of(node),
+        reason=reason,
+        product=product,
+        forward=forward,
+        backward=backward,
+        saved=(Saved(source, scope.elements(source)),),
+        reads=tuple(reads),
+    )
+
+
+OPERATORS = (
+    Operator("Conv", _convolution),
+    Operator("ConvTranspose", _transposed),
+)

@@ -1,0 +1,95 @@
+"""Gather: rows of a learned table are an embedding, parts of an activation a movement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from archsim.workload.graph import DigitalWork, OpKind, ParameterRole, Saved
+from archsim.workload.onnx_reader.families.movement import movement
+from archsim.workload.onnx_reader.nodes import Node
+from archsim.workload.onnx_reader.operators import Operator, Piece, Read, Scope, data_keeps_sign
+
+# Where a table read by known indices ends up if it is a matmul weight, and not an embedding.
+_WEIGHT_READERS = frozenset(
+    {
+        "MatMul",
+        "Gemm",
+        "Conv",
+        "ConvTranspose",
+        "LSTM",
+        "GRU",
+        "RNN",
+        "Einsum",
+        "Transpose",
+        "Concat",
+        "Slice",
+        "Split",
+    }
+)
+_RESHAPING = frozenset({"Reshape", "Unsqueeze", "Squeeze", "Expand", "Cast", "Identity"})
+
+
+def is_constant_lookup(node: Node, scope: Scope) -> bool:
+    """Whether a Gather with known indices is an embedding, which trains, and not a weight's part.
+
+    It reads rows of a stored matrix by several indices, such as positions, and the rows are not
+    weights of a product; rows that are only multiplied are tables (rotary factors).
+    """
+    table, indices = scope.constant(node.input(0)), scope.constant(node.input(1))
+    if table is None or indices is None or node.op_type != "Gather":
+        return False
+    rows = table.floating and bool(table.view) and len(table.shape) == 2
+    if not rows or node.integer("axis", 0) != 0 or not indices.shape or table.shape[1] == 1:
+        return False
+    readers = _readers(node.outputs[0], scope)
+    return not (readers & _WEIGHT_READERS) and readers != {"Mul"}
+
+
+def _readers(name: str, scope: Scope) -> set[str]:
+    """Types of the operators that read `name`, also through reshapes."""
+    found: set[str] = set()
+    stack = [name]
+    while stack:
+        for reader in scope.consumers.get(stack.pop(), ()):
+            if reader.op_type in _RESHAPING:
+                stack.extend(reader.outputs)
+            else:
+                found.add(reader.op_type)
+    return found
+
+
+def _gather(node: Node, scope: Scope) -> Sequence[Piece]:
+    table = scope.constant(node.input(0))
+    if table is None:
+        part, source = scope.elements(node.outputs[0]), scope.elements(node.input(0))
+        forward = DigitalWork(read=part, written=part)
+        backward = DigitalWork(add=max(part - source, 0), read=part, written=source)
+        return [movement(node, scope, "copies a part", forward, backward)]
+    if not table.floating:
+        size = scope.elements(node.outputs[0])
+        forward = DigitalWork(read=scope.elements(node.input(1)) + size, written=size)
+        return [movement(node, scope, "looks up constants", forward)]
+    return [_lookup(node, scope)]
+
+
+def _lookup(node: Node, scope: Scope) -> Piece:
+    """Rows of a table by index; backward adds each error to its row (a sparse scatter)."""
+    table, indices = scope.constants[node.input(0)], node.input(1)
+    size, count = scope.elements(node.outputs[0]), scope.elements(indices)
+    # A table that was computed (rotary factors, masks) is looked up the same way, but not learned.
+    learned = bool(table.view)
+    saved = () if scope.constant(indices) is not None else (Saved(indices, count),)
+    backward = DigitalWork(add=size, read=size + count, written=size, read_parameters=size)
+    return Piece(
+        kind=OpKind.EMBEDDING,
+        inputs=scope.activations(node),
+        outputs=(node.outputs[0],),
+        reason="rows of a learned table" if learned else "rows of a constant table",
+        forward=DigitalWork(read=count, written=size, read_parameters=size),
+        backward=backward if learned else DigitalWork(),
+        saved=saved if learned else (),
+        reads=(Read(table, ParameterRole.EMBEDDING),) if learned else (),
+    )
+
+
+OPERATORS = (Operator("Gather", _gather, data_keeps_sign),)

@@ -1,0 +1,144 @@
+"""Reading a network: from an ONNX file or model to a bound, understood Workload."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+import onnx
+
+from archsim.errors import InputError
+from archsim.workload.graph import Note, OpKind, Workload
+from archsim.workload.onnx_reader.assembly import (
+    Placed,
+    dataflow,
+    fuse_biases,
+    needed,
+    operators_of,
+    parameters_of,
+)
+from archsim.workload.onnx_reader.binding import Binding, bind, declared_inputs
+from archsim.workload.onnx_reader.constants import initial_constants
+from archsim.workload.onnx_reader.functions import inline_functions
+from archsim.workload.onnx_reader.loading import check_model, load_model, opset_versions
+from archsim.workload.onnx_reader.nodes import (
+    Node,
+    check_definitions,
+    decode_nodes,
+    in_order,
+    live_nodes,
+    summarise,
+)
+from archsim.workload.onnx_reader.trace import check_supported, trace
+
+_NONE: Mapping[str, int] = MappingProxyType({})
+_NO_SHAPES: Mapping[str, tuple[int, ...]] = MappingProxyType({})
+
+
+def read_workload(
+    path: Path | str,
+    *,
+    name: str | None = None,
+    batch: int | None = None,
+    dims: Mapping[str, int] = _NONE,
+    shapes: Mapping[str, tuple[int, ...]] = _NO_SHAPES,
+) -> Workload:
+    """The network in the ONNX file at `path`, with its dimensions bound.
+
+    `dims` binds symbolic dimensions by name, `shapes` an input's whole shape, `batch` the leading
+    dimension that is the batch; a symbolic batch that nothing binds is 1.  No other file is opened:
+    the values of externally stored weights are not needed.  Raises `InputError` for bad input, and
+    its subclass `UnsupportedOperators` with the list of all operators that are not understood.
+    """
+    path = Path(path)
+    model, digest = load_model(path)
+    try:
+        return workload_from_model(
+            model, name=name or path.stem, sha256=digest, batch=batch, dims=dims, shapes=shapes
+        )
+    except InputError as error:
+        # Errors from inside name the node; the reader also needs to know in which file.
+        error.place = f"{path}: {error.place}" if error.place else str(path)
+        error.args = (str(error),)
+        raise
+
+
+def workload_from_model(
+    model: onnx.ModelProto,
+    *,
+    name: str,
+    sha256: str = "",
+    batch: int | None = None,
+    dims: Mapping[str, int] = _NONE,
+    shapes: Mapping[str, tuple[int, ...]] = _NO_SHAPES,
+) -> Workload:
+    """The network in `model`, as `read_workload`; `model` is not changed."""
+    check_model(model, place="")
+    model = inline_functions(model)
+    graph = model.graph
+    declared = declared_inputs(graph)
+    constants = initial_constants(graph)
+    results = tuple(dict.fromkeys(value.name for value in graph.output))
+    nodes = decode_nodes(graph, opset_versions(model))
+    check_definitions(nodes, [*(entry.name for entry in declared), *constants], results)
+    live, dead = live_nodes(nodes, results)
+    ordered = in_order(live)
+    check_supported(ordered, constants)
+    binding = bind(declared, batch=batch, dims=dims, shapes=shapes)
+    inputs = [(e.name, e.element_type, binding.shapes[e.name]) for e in declared]
+    traced = trace(ordered, inputs, constants, frozenset(results), model.opset_import)
+    outputs = tuple(result for result in results if result in traced.scope.tensors)
+    pieces = fuse_biases(needed(traced.pieces, outputs), traced.scope)
+    ops, matrices = operators_of(pieces)
+    present = {tensor for op in ops for tensor in (*op.inputs, *op.outputs)}
+    present.update(entry.name for _, piece in pieces for entry in piece.internal)
+    present.update(outputs, (entry.name for entry in declared))
+    return Workload(
+        name=name,
+        sha256=sha256,
+        samples=binding.samples,
+        graph=dataflow(ops),
+        tensors={n: t for n, t in traced.scope.tensors.items() if n in present},
+        matrices=matrices,
+        parameters=parameters_of(pieces),
+        inputs=tuple(entry.name for entry in declared),
+        outputs=outputs,
+        notes=_notes(model, pieces, dead, binding, results, outputs),
+        bindings=dict(binding.symbols),
+    )
+
+
+def _notes(
+    model: onnx.ModelProto,
+    pieces: Sequence[Placed],
+    dead: Sequence[Node],
+    binding: Binding,
+    results: Sequence[str],
+    outputs: Sequence[str],
+) -> tuple[Note, ...]:
+    found = []
+    if binding.assumed_batch:
+        found.append(
+            Note("batch_assumed", f"'{binding.assumed_batch}' was not bound, and is taken as 1.")
+        )
+    if dead:
+        found.append(
+            Note("dead_code", f"Nodes that no output depends on are left out: {summarise(dead)}.")
+        )
+    if len(outputs) < len(results):
+        constant = ", ".join(f"'{name}'" for name in results if name not in outputs)
+        found.append(Note("constant_output", f"Outputs that no input changes: {constant}."))
+    if model.training_info:
+        found.append(Note("training_info", "The training information in the file is not used."))
+    convolves = any(node.op_type == "Conv" for node, _ in pieces)
+    if convolves and not any(piece.kind is OpKind.NORMALISATION for _, piece in pieces):
+        found.append(
+            Note(
+                "no_normalisation",
+                "The network convolves without any normalisation: exporters often fold it into "
+                "the convolutions.",
+            )
+        )
+    once = {note.code: note for _, piece in reversed(pieces) for note in piece.notes}
+    return (*found, *once.values())

@@ -1,0 +1,112 @@
+"""All operators that the reader understands, gathered from the families."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from archsim.errors import InputError, nearest
+from archsim.workload.onnx_reader.families import (
+    attention,
+    convolution,
+    einsum,
+    elementwise_binary,
+    elementwise_unary,
+    embedding,
+    matmul,
+    movement,
+    normalisation,
+    pooling,
+    quantisation,
+    recurrent,
+    reduction,
+    softmax,
+)
+from archsim.workload.onnx_reader.nodes import Node
+from archsim.workload.onnx_reader.operators import Operator
+
+_FAMILIES: tuple[tuple[Operator, ...], ...] = (
+    convolution.OPERATORS,
+    matmul.OPERATORS,
+    einsum.OPERATORS,
+    recurrent.OPERATORS,
+    attention.OPERATORS,
+    normalisation.OPERATORS,
+    softmax.OPERATORS,
+    reduction.OPERATORS,
+    pooling.OPERATORS,
+    elementwise_unary.OPERATORS,
+    elementwise_binary.OPERATORS,
+    quantisation.OPERATORS,
+    embedding.OPERATORS,
+    movement.OPERATORS,
+)
+OPERATORS: Mapping[tuple[str, str], Operator] = MappingProxyType(
+    {(entry.domain, entry.op_type): entry for family in _FAMILIES for entry in family}
+)
+# Operators whose result depends on shapes alone, or on nothing: always folded.
+SHAPE_ONLY = frozenset({"Shape", "Size", "Constant"})
+
+
+def lookup(node: Node) -> Operator | None:
+    """The operator of a node, or None if the reader does not understand it."""
+    return OPERATORS.get((node.domain, node.op_type))
+
+
+@dataclass(frozen=True, slots=True)
+class UnsupportedOperator:
+    """An operator that is not understood: how often and where it occurs, and what is close."""
+
+    op_type: str
+    domain: str
+    version: int
+    nodes: tuple[str, ...]
+    nearest: str | None
+
+    @property
+    def count(self) -> int:
+        """How many nodes of the graph are of this type."""
+        return len(self.nodes)
+
+    def __str__(self) -> str:
+        domain = self.domain or "ai.onnx"
+        shown = ", ".join(f"'{name}'" for name in self.nodes[:3])
+        more = ", ..." if self.count > 3 else ""
+        close = f"; nearest supported: {self.nearest}" if self.nearest else ""
+        return f"{self.op_type} (domain {domain}, opset {self.version}) {self.count} times: {shown}{more}{close}"
+
+
+class UnsupportedOperators(InputError):
+    """A network with operators that the reader does not understand: all of them at once."""
+
+    def __init__(self, operators: Sequence[UnsupportedOperator], *, place: str = "") -> None:
+        self.operators = tuple(operators)
+        count = len(self.operators)
+        listed = "\n  ".join(str(entry) for entry in self.operators)
+        super().__init__(
+            f"{count} operator{'s are' if count > 1 else ' is'} not supported:\n  {listed}\n",
+            place=place,
+            remedy="Export the network with standard operators; 'archsim list ops' shows them.",
+        )
+
+    def __reduce__(self) -> tuple[type[UnsupportedOperators], tuple[object, ...]]:
+        # Errors cross process borders in sweeps, and the default would pass the message.
+        return type(self), (self.operators,)
+
+
+def unsupported(nodes: Iterable[Node]) -> list[UnsupportedOperator]:
+    """The operators among `nodes` that are not understood, by type, in order of appearance.
+
+    `nodes` must leave out those that fold away: a constant subgraph may use any operator.
+    """
+    found: dict[tuple[str, str, int], list[str]] = {}
+    for node in nodes:
+        if lookup(node) is None:
+            key = (node.domain, node.op_type, node.version)
+            found.setdefault(key, []).append(node.name)
+    known = sorted({op_type for _, op_type in OPERATORS})
+    return [
+        UnsupportedOperator(op_type, domain, version, tuple(names), nearest(op_type, known))
+        for (domain, op_type, version), names in found.items()
+    ]

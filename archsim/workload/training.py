@@ -1,0 +1,305 @@
+"""The training graph: forward, input gradient, weight gradient, digital backward, optimizer.
+
+`training_graph` derives it from a `Workload` by reverse-mode differentiation of the graph's
+structure: a tensor needs a gradient if and only if a trainable parameter, or an input whose
+gradient is asked for, lies upstream of it and the loss lies downstream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import networkx as nx
+
+from archsim.workload.backward import (
+    OpBackward,
+    backward_of,
+    elements,
+    forward_task,
+    task_name,
+)
+from archsim.workload.digital_training import Ending, gradient_sum_work, loss_work, optimizer_work
+from archsim.workload.gradients import Scope, carries_back, gradient_scope, is_recurrent
+from archsim.workload.graph import NO_WORK, Note, Op, OpKind, Saved, Workload
+from archsim.workload.saved import merge_saved, saved_by, saved_bytes
+from archsim.workload.training_types import (
+    Loss,
+    Optimizer,
+    TaskKind,
+    TrainingGraph,
+    TrainingMacs,
+    TrainingOptions,
+    TrainingTask,
+)
+
+__all__ = [
+    "Loss",
+    "Optimizer",
+    "TaskKind",
+    "TrainingGraph",
+    "TrainingMacs",
+    "TrainingOptions",
+    "TrainingTask",
+    "saved_activation_bytes",
+    "training_graph",
+]
+
+_LOSS = "loss"
+_OPTIMIZER = "optimizer"
+
+
+def training_graph(
+    workload: Workload,
+    options: TrainingOptions = TrainingOptions(),  # noqa: B008 (frozen)
+) -> TrainingGraph:
+    """The training step of `workload`: every task with its counts, and what it waits for.
+
+    Edges: producer before consumer forward, the reverse backward; an operator's forward before its
+    backward; every transposed read of a weight matrix before every update of it (tied uses too);
+    parameter gradients before the optimizer.  Raises `InputError` for frozen patterns and input
+    gradients that the network does not have.
+    """
+    ops = workload.ops
+    scope = gradient_scope(workload, ops, options)
+    assembly = _Assembly(workload, ops, scope)
+    assembly.add_forward()
+    assembly.add_loss(options.loss)
+    assembly.add_backward()
+    assembly.add_update_order()
+    assembly.add_optimizer(options.optimizer)
+    saved = merge_saved((item for op in ops for item in saved_by(op, scope)), ops, workload)
+    return assembly.finish(saved, _notes(scope, options))
+
+
+def saved_activation_bytes(graph: TrainingGraph) -> int:
+    """Bytes that the forward pass keeps for the backward pass, over one evaluation of the graph."""
+    return saved_bytes(graph.saved, graph.workload.tensors)
+
+
+class _Assembly:
+    """The graph while it is put together; used once, inside `training_graph`."""
+
+    def __init__(self, workload: Workload, ops: Sequence[Op], scope: Scope) -> None:
+        self._workload = workload
+        self._ops = ops
+        self._scope = scope
+        self._graph: nx.DiGraph[str] = nx.DiGraph()
+        # Digital parameters that get a gradient, and the tasks that give it (ordered sets).
+        self._learned: dict[str, None] = {}
+        self._learners: dict[str, None] = {}
+        # Gradients of each tensor: for every contribution, the tasks that must be done.
+        self._contributions: dict[str, list[tuple[str, ...]]] = {}
+        self._producer = {tensor: op for op in ops for tensor in op.outputs}
+
+    def _add(self, task: TrainingTask, after: Iterable[str]) -> None:
+        self._graph.add_node(task.name, task=task)
+        self._graph.add_edges_from((name, task.name) for name in after)
+
+    def add_forward(self) -> None:
+        """One task per operator, after the producers of its inputs."""
+        for op in self._ops:
+            before = self._workload.graph.predecessors(op.name)
+            self._add(
+                forward_task(op, self._workload.tensors),
+                (task_name(name, TaskKind.FORWARD) for name in before),
+            )
+
+    def add_loss(self, loss: Loss) -> None:
+        """The loss on the network's outputs; it gives the first gradients."""
+        scope, tensors = self._scope, self._workload.tensors
+        work = NO_WORK
+        gradients: list[str] = []
+        for head in scope.heads:
+            active = head.tensor in scope.active
+            if not head.computed:
+                work += loss_work(loss, tensors[head.output], ending=head.ending, gradient=active)
+            if active:
+                gradients.append(head.tensor)
+                self._contributions.setdefault(head.tensor, []).append((_LOSS,))
+        outputs = [head.output for head in scope.heads]
+        task = TrainingTask(
+            name=_LOSS,
+            op=_LOSS,
+            kind=TaskKind.LOSS,
+            op_kind=OpKind.LOSS,
+            work=work,
+            input_elements=elements(outputs, tensors),
+            output_elements=elements(gradients, tensors),
+        )
+        producers = (self._producer[name] for name in outputs if name in self._producer)
+        self._add(task, (task_name(op.name, TaskKind.FORWARD) for op in producers))
+
+    def add_backward(self) -> None:
+        """The backward of every differentiated operator, from the loss to the inputs."""
+        for op in reversed(self._ops):
+            if not self._scope.differentiates(op):
+                continue
+            errors = {
+                name
+                for tensor in op.outputs
+                if tensor in self._scope.active
+                for name in self._gradient_of(tensor, op.name)
+            }
+            backward = backward_of(op, self._scope, self._workload.tensors)
+            forward = task_name(op.name, TaskKind.FORWARD)
+            for task in backward.tasks:
+                self._add(task, (forward, *sorted(errors)))
+            self._hand_on(op, backward)
+        for name in self._workload.inputs:
+            if name in self._scope.active:
+                users = (op.name for op in self._ops if name in op.inputs)
+                self._gradient_of(name, next(users, name))
+
+    def _hand_on(self, op: Op, backward: OpBackward) -> None:
+        """Note which tasks give the gradients of the inputs and of the digital parameters."""
+        for tensor in op.inputs:  # a tensor that is used twice gets two gradients
+            if tensor in backward.gives:
+                waits = (backward.gives[tensor], *self._carried_back(op, tensor))
+                self._contributions.setdefault(tensor, []).append(waits)
+        if backward.learns is not None:
+            self._learners[backward.learns] = None
+            self._learned.update(dict.fromkeys(self._scope.trained(op)))
+
+    def _carried_back(self, op: Op, tensor: str) -> tuple[str, ...]:
+        """The recurrent products whose errors the gradient of `tensor`, an input of a cell, needs.
+
+        The error of a recurrent cell at one step is complete only when the later steps have been
+        carried back to it, so all that enters the cell waits for that: all but the products
+        themselves, and what comes after them inside one step.
+        """
+        forward, target = self._workload.graph, self._producer.get(tensor)
+        products = {
+            product.name: product
+            for name in op.inputs
+            if (product := self._producer.get(name)) is not None and is_recurrent(product)
+        }
+        return tuple(
+            task_name(name, TaskKind.INPUT_GRADIENT)
+            for name, product in products.items()
+            if carries_back(product, self._scope)
+            and (target is None or not nx.has_path(forward, name, target.name))
+        )
+
+    def _gradient_of(self, tensor: str, owner: str) -> tuple[str, ...]:
+        """The tasks after which the gradient of `tensor` is complete; adds its sum if it has one."""
+        given = self._contributions.get(tensor, [])
+        if len(given) < 2:
+            return tuple(name for waits in given for name in waits)
+        size = self._workload.tensors[tensor].elements
+        task = TrainingTask(
+            name=task_name(tensor, TaskKind.GRADIENT_SUM),
+            op=owner,
+            kind=TaskKind.GRADIENT_SUM,
+            op_kind=OpKind.ELEMENTWISE,
+            work=gradient_sum_work(len(given), size),
+            input_elements=len(given) * size,
+            output_elements=size,
+        )
+        self._add(task, dict.fromkeys(name for waits in given for name in waits))
+        return (task.name,)
+
+    def add_update_order(self) -> None:
+        """Let every update of a matrix wait for all transposed reads of it, tied uses included."""
+        reads: dict[str, list[str]] = {}
+        updates: dict[str, list[str]] = {}
+        for name in self._graph.nodes:
+            task: TrainingTask = self._graph.nodes[name]["task"]
+            if task.weight is not None and task.kind is TaskKind.INPUT_GRADIENT:
+                reads.setdefault(task.weight.matrix, []).append(name)
+            elif task.weight is not None and task.kind is TaskKind.WEIGHT_GRADIENT:
+                updates.setdefault(task.weight.matrix, []).append(name)
+        for matrix, waiting in updates.items():
+            last = self._last_of(reads.get(matrix, []))
+            self._graph.add_edges_from((read, update) for update in waiting for read in last)
+
+    def _last_of(self, names: Sequence[str]) -> list[str]:
+        """Those of `names` (in the order of derivation) that no other of them waits for.
+
+        Waiting for these is waiting for all; an unrolled recurrence of T steps then needs T edges
+        instead of T squared.
+        """
+        last: list[str] = []
+        covered: set[str] = set()
+        for name in reversed(names):
+            if name not in covered:
+                last.append(name)
+                if len(names) > 1:
+                    covered |= nx.ancestors(self._graph, name)
+        return last
+
+    def add_optimizer(self, optimizer: Optimizer) -> None:
+        """The update of the digital parameters, once per minibatch, if there are any."""
+        count = self.digital_parameters
+        if not count:
+            return
+        task = TrainingTask(
+            name=_OPTIMIZER,
+            op=_OPTIMIZER,
+            kind=TaskKind.OPTIMIZER,
+            op_kind=OpKind.ELEMENTWISE,
+            work=optimizer_work(optimizer, count),
+            batch_barrier=True,
+        )
+        self._add(task, self._learners)
+
+    @property
+    def digital_parameters(self) -> int:
+        """Elements that the digital optimizer updates."""
+        return sum(self._workload.parameters[name].elements for name in self._learned)
+
+    def finish(self, saved: tuple[Saved, ...], notes: tuple[Note, ...]) -> TrainingGraph:
+        """The finished graph, frozen, with its totals."""
+        tasks = [self._graph.nodes[name]["task"] for name in self._graph.nodes]
+        updated = {t.weight.matrix for t in tasks if t.kind is TaskKind.WEIGHT_GRADIENT}
+        return TrainingGraph(
+            workload=self._workload,
+            graph=nx.freeze(self._graph),
+            saved=saved,
+            macs=_macs(self._workload, tasks),
+            digital_parameters=self.digital_parameters,
+            analog_parameters=sum(self._workload.matrices[name].elements for name in updated),
+            notes=notes,
+        )
+
+
+def _macs(workload: Workload, tasks: Iterable[TrainingTask]) -> TrainingMacs:
+    """Multiply-accumulates by kind of task; those of two activations backward are kept apart."""
+    static = dict.fromkeys(TaskKind, 0)
+    dynamic = dict.fromkeys(TaskKind, 0)
+    for task in tasks:
+        if task.weight is not None:
+            stored = workload.matrices[task.weight.matrix].elements
+            static[task.kind] += task.weight.vectors * stored
+        dynamic[task.kind] += sum(product.macs for product in task.dynamic)
+    return TrainingMacs(
+        forward=static[TaskKind.FORWARD] + dynamic[TaskKind.FORWARD],
+        input_gradient=static[TaskKind.INPUT_GRADIENT],
+        weight_gradient=static[TaskKind.WEIGHT_GRADIENT],
+        dynamic_backward=dynamic[TaskKind.DIGITAL_BACKWARD],
+    )
+
+
+def _notes(scope: Scope, options: TrainingOptions) -> tuple[Note, ...]:
+    notes: list[Note] = []
+    for head in scope.heads:
+        if head.ending is not Ending.SCORES:
+            notes.append(
+                Note(
+                    "fused_loss",
+                    f"The output '{head.output}' ends in a softmax, so the cross entropy gives the "
+                    f"gradient of its input '{head.tensor}' at once.",
+                )
+            )
+        if head.computed:
+            notes.append(
+                Note(
+                    "loss_in_file",
+                    f"The network computes its own loss '{head.output}'; no other is added.",
+                )
+            )
+    if len(scope.heads) > 1 and not any(head.computed for head in scope.heads):
+        names = ", ".join(f"'{head.output}'" for head in scope.heads)
+        notes.append(
+            Note("several_outputs", f"The loss ({options.loss}) is taken on each of: {names}.")
+        )
+    return tuple(notes)
