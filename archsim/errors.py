@@ -28,8 +28,10 @@ class InputError(Exception):
         head = f"{self.place}: {self.message}" if self.place else self.message
         if not self.remedy:
             return head
-        return f"{head} {self.remedy}" if head.endswith((".", ":", "?", "!")) else (
-            f"{head}. {self.remedy}"
+        return (
+            f"{head} {self.remedy}"
+            if head.endswith((".", ":", "?", "!"))
+            else (f"{head}. {self.remedy}")
         )
 
 

@@ -82,9 +82,7 @@ class Architecture(Component):
     @property
     def crossbar(self) -> Crossbar:
         """One array with its periphery, as a cost model."""
-        return Crossbar(
-            self.device, self.array, self.read, self.update, self.periphery, self.adc
-        )
+        return Crossbar(self.device, self.array, self.read, self.update, self.periphery, self.adc)
 
     @property
     def arrays_available(self) -> Scalar:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archsim.workload.graph import NO_WORK, Op, OpKind, Workload
@@ -20,6 +20,7 @@ _PLACES: dict[OpKind, str] = {
     OpKind.EMBEDDING: "memory",
     OpKind.MOVEMENT: "memory",
 }
+_RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +114,29 @@ def forward_macs(workload: Workload) -> dict[str, int]:
 
 
 def weight_uses(workload: Workload) -> int:
-    """How often a matrix block is driven in dependent steps: blocks times sequential steps."""
+    """How often a matrix block is put to use in one forward pass: blocks times time steps.
+
+    Every matrix of a recurrent cell is used once in each time step, also that of the input, whose
+    products could be formed for all steps at once.
+    """
+    steps: dict[str, int] = {}
+    for op in workload.ops:
+        if op.weight is not None:
+            cell = _cell(op)
+            steps[cell] = max(steps.get(cell, 1), op.weight.sequential_steps)
     return sum(
-        workload.matrices[op.weight.matrix].blocks * op.weight.sequential_steps
+        workload.matrices[op.weight.matrix].blocks * steps[_cell(op)]
         for op in workload.ops
         if op.weight is not None
     )
+
+
+def _cell(op: Op) -> str:
+    """The recurrent cell that an operator is a part of; the operator itself if it is of none.
+
+    The importer splits a recurrent node into parts named `node/part`.
+    """
+    return op.name.rpartition("/")[0] if op.op_type in _RECURRENT else op.name
 
 
 def unsupported_json(error: UnsupportedOperators) -> dict[str, Any]:
@@ -131,7 +149,17 @@ def unsupported_json(error: UnsupportedOperators) -> dict[str, Any]:
         "weight_matrices": None,
         "weight_uses": None,
         "ops": [],
-        "unsupported": [asdict(entry) for entry in error.operators],
+        "unsupported": [
+            {
+                "op_type": entry.op_type,
+                "domain": entry.domain,
+                "version": entry.version,
+                "count": entry.count,
+                "nodes": list(entry.nodes),
+                "nearest": entry.nearest,
+            }
+            for entry in error.operators
+        ],
         "notes": [{"code": "unsupported_operators", "message": str(error), "node": ""}],
     }
 

@@ -44,7 +44,6 @@ def command(
     from archsim.cli.run_summary import print_summary
     from archsim.config.dumping import dump
     from archsim.report.folder import check_output_folder, write_report
-    from archsim.report.rows import EnergyRow
 
     # What is cheap to refuse is refused first.
     if out is not None:
@@ -59,8 +58,7 @@ def command(
     folder = out or default_folder(network.workload.name, architecture.value.name)
     check_output_folder(folder)
     evaluation = price(job, network, architecture, rival, words)
-    energy_rows = [EnergyRow(*row) for row in evaluation.energy_rows]
-    paths = write_report(folder, evaluation.result, energy_rows, dump(architecture))
+    paths = write_report(folder, evaluation.result, evaluation.energy_rows, dump(architecture))
     if as_json:
         write_json(evaluation.result)
         note(f"Report: {paths.page}")

@@ -20,10 +20,12 @@ def dump(loaded: Loaded[ComponentT]) -> str:
     sources = {dotted(path): _written(source) for path, source in _compact(loaded.block, ())}
     if sources:
         content[SOURCES] = sources
-    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump(
+        content, Dumper=ConfigurationDumper, sort_keys=False, allow_unicode=True, width=100
+    )
 
 
-class _Dumper(yaml.CSafeDumper):
+class ConfigurationDumper(yaml.CSafeDumper):
     """A dumper that quotes whatever `read_scalar` would not read as the same text."""
 
     def ignore_aliases(self, _data: object) -> bool:
@@ -31,7 +33,7 @@ class _Dumper(yaml.CSafeDumper):
         return True
 
 
-def _quoted(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+def _quoted(dumper: ConfigurationDumper, text: str) -> yaml.ScalarNode:
     try:
         plain = read_scalar(text) == text
     except ScalarError:
@@ -39,7 +41,7 @@ def _quoted(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, None if plain else "'")
 
 
-_Dumper.add_representer(str, _quoted)
+ConfigurationDumper.add_representer(str, _quoted)
 
 
 def _written(source: Source) -> Plain:

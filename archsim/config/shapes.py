@@ -102,14 +102,12 @@ def element(annotation: Annotation, segment: str, node: Node | None) -> Annotati
 
 
 def quantity_of(annotation: Annotation) -> Quantity | None:
-    """The `Quantity` that annotates a number, however deep in unions, or None."""
+    """The `Quantity` that annotates a number, however deep in unions and lists, or None."""
     origin: Any = get_origin(annotation)
     if origin is Annotated:
         found = next((m for m in annotation.__metadata__ if isinstance(m, Quantity)), None)
         return found or quantity_of(get_args(annotation)[0])
-    if origin in (Union, types.UnionType):
-        return next((q for m in get_args(annotation) if (q := quantity_of(m))), None)
-    return None
+    return next((q for m in get_args(annotation) if (q := quantity_of(m))), None)
 
 
 @lru_cache(maxsize=4096)

@@ -136,9 +136,7 @@ class Crossbar:
         else:
             interval_s = integration_s + conversion_s
         stages = 1.0 + np.ceil(np.log2(splits))
-        latency_s = (
-            integration_s + conversion_s + stages * self.periphery.output_digital.latency_s
-        )
+        latency_s = integration_s + conversion_s + stages * self.periphery.output_digital.latency_s
 
         rows_driven = place.inputs * place.blocks * place.col_splits
         cols_driven = place.outputs * columns * place.blocks * place.row_splits
@@ -196,10 +194,14 @@ class Crossbar:
         cells = place.inputs * place.outputs * columns * place.blocks
         both = pulses.probability_x * pulses.probability_error
         coincidences = cells * length * both
-        half_selects = cells * length * (
-            pulses.probability_x * pulses.error_signs
-            + pulses.probability_error * pulses.input_signs
-            - 2.0 * both
+        half_selects = (
+            cells
+            * length
+            * (
+                pulses.probability_x * pulses.error_signs
+                + pulses.probability_error * pulses.input_signs
+                - 2.0 * both
+            )
         )
         devices_j = (
             coincidences * device.coincidence_energy_j()

@@ -84,6 +84,4 @@ class Device(Component):
         """Conduction energy of a device that sees V/2 for one pulse (two terminals only)."""
         if self.terminals == "three_terminal":
             return 0.0
-        return (
-            self.mean_square_half_bias_v2 * self.conductance_mean_siemens * self.pulse_width_s
-        )
+        return self.mean_square_half_bias_v2 * self.conductance_mean_siemens * self.pulse_width_s

@@ -67,9 +67,7 @@ def map_matrices(architecture: Architecture, table: MatrixTable, *, barriers: bo
     rather than the largest.  Configurations whose network does not fit get copies of 1 and more
     arrays than available; `check_fit` refuses them.
     """
-    place = partition(
-        architecture.array, table.inputs, table.outputs, table.blocks, table.bias
-    )
+    place = partition(architecture.array, table.inputs, table.outputs, table.blocks, table.bias)
     per_copy = arrays_per_copy(place)
     shape = per_copy.shape
     times = _stage_times(architecture, table, place)
@@ -168,8 +166,8 @@ def _choose_unit(
     for count, m, k, n in grouped_products(table):
         digital_s = digital_s + unit.duration_s(count, m, k, n)
         traffic = unit.traffic_elements(count, m, k, n) * bits
-        digital_j = digital_j + unit.energy_j(count * m * k * n) + (
-            traffic * buffer.read_energy_j_per_bit
+        digital_j = (
+            digital_j + unit.energy_j(count * m * k * n) + (traffic * buffer.read_energy_j_per_bit)
         )
     return np.asarray(~(grouped & (digital_s * digital_j < analog_s * analog_j)), dtype=np.bool_)
 

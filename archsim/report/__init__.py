@@ -1,5 +1,5 @@
 """Reports: a finished result as files that people and programs read.
 
 `archsim.report.folder` writes and reads report folders, `page` and `comparison_page` make the HTML,
-`frames` the pandas tables, `result_schema` the contract of `result.json`.
+`frames` the pandas tables, `archsim.result.schema` the contract of `result.json`.
 """

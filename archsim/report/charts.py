@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,9 +11,10 @@ from markupsafe import Markup
 from archsim.report import svg
 from archsim.report.lookup import number, numbers, quotient, rows
 from archsim.report.palette import OTHER, PHASES, phase_paints
-from archsim.report.rows import EnergyRow, ResultMapping
+from archsim.report.rows import ResultMapping
 from archsim.report.summary import Machine, Ratio, machines, ratio
 from archsim.report.text import capital, percent, quantity, safe, shorten, times, words
+from archsim.result.energy import EnergyRow
 
 TOP_LAYERS = 16
 TOP_RESOURCES = 10
@@ -223,28 +224,12 @@ def network_order(result: ResultMapping) -> list[str]:
 
 def layer_energy_chart(matrix: Matrix, paints: Mapping[str, str]) -> Chart | None:
     """The layers that take the most energy, split by component."""
-    return _layers_chart(
-        "Energy by layer",
-        matrix,
-        "J",
-        paints,
-        lambda top, n, share: (
-            f"The {top} largest of {n} layers take {percent(share)} of the energy."
-        ),
-    )
+    return _layers_chart("Energy by layer", matrix, "J", paints, "the energy")
 
 
 def layer_time_chart(matrix: Matrix, step_latency_s: float | None) -> Chart | None:
     """The layers that are busy the longest, split by phase."""
-    chart = _layers_chart(
-        "Busy time by layer",
-        matrix,
-        "s",
-        phase_paints(),
-        lambda top, n, share: (
-            f"The {top} busiest of {n} layers hold {percent(share)} of the busy time."
-        ),
-    )
+    chart = _layers_chart("Busy time by layer", matrix, "s", phase_paints(), "the busy time")
     total_s = sum(sum(parts.values()) for parts in matrix.values())
     if chart is None or not step_latency_s or total_s <= step_latency_s:
         return chart
@@ -281,7 +266,7 @@ def _layers_chart(
     matrix: Matrix,
     unit: str,
     paints: Mapping[str, str],
-    finding: Callable[[int, int, float], str],
+    subject: str,
 ) -> Chart | None:
     totals = {name: sum(parts.values()) for name, parts in matrix.items()}
     ranking = sorted((n for n in totals if totals[n] > 0), key=lambda n: (-totals[n], n))
@@ -302,10 +287,13 @@ def _layers_chart(
         label = f"{len(rest)} other layer{'' if len(rest) == 1 else 's'}"
         value, share = quantity(rest_total, unit), percent(rest_total / total)
         bars.append(Bar(label, label, Markup(""), value, share))
-    share_of_top = sum(totals[name] for name in top) / total
+    finding = f"{shorten(top[0])} takes {percent(totals[top[0]] / total)} of {subject}"
+    if rest:
+        share_of_top = sum(totals[name] for name in top) / total
+        finding += f"; these {len(top)} together take {percent(share_of_top)}"
     return Chart(
         title=title,
-        finding=finding(len(top), len(ranking), share_of_top),
+        finding=f"{finding}.",
         bars=tuple(bars),
         legend=_legend(matrix, rank, paints),
     )

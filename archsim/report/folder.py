@@ -19,12 +19,12 @@ from archsim.report.attribution import compare_csv
 from archsim.report.comparison_page import comparison_html
 from archsim.report.page import render_html
 from archsim.report.rows import (
-    EnergyRow,
     ResultMapping,
     energy_csv,
     layers_csv,
     read_energy_csv,
 )
+from archsim.result.energy import EnergyRow
 
 RESULT_FILE = "result.json"
 LAYERS_FILE = "layers.csv"

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from archsim.report.attribution import breakdowns, labels
-from archsim.report.rows import LAYER_COLUMNS, EnergyRow, ResultMapping
+from archsim.report.rows import LAYER_COLUMNS, ResultMapping
+from archsim.result.energy import EnergyRow
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,8 +19,9 @@ from archsim.report import charts, palette, summary
 from archsim.report.glossary import GLOSSARY
 from archsim.report.layer_table import layer_table
 from archsim.report.lookup import number, numbers, rows, section, text
-from archsim.report.rows import EnergyRow, ResultMapping
+from archsim.report.rows import ResultMapping
 from archsim.report.text import count, quantity, safe
+from archsim.result.energy import EnergyRow
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -12,20 +12,12 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from archsim.errors import InputError
+from archsim.result.energy import EnergyRow
 
 ResultMapping: TypeAlias = Mapping[str, Any]
-
-
-class EnergyRow(NamedTuple):
-    """Energy in one step that a component spends on a layer in a phase; `energy_j` in joules."""
-
-    layer: str
-    phase: str
-    component: str
-    energy_j: float
 
 
 LAYER_COLUMNS: tuple[str, ...] = (

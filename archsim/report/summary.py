@@ -133,10 +133,10 @@ def certainty_card(result: ResultMapping) -> Card:
     """How sure the headline is: ranges, calibration, accuracy, fidelity."""
     speed = ratio(result, "speedup")
     span = interval(speed.low, speed.high) if speed is not None else ""
-    value = f"Speed {span}" if span else "Point estimate: no ranges given"
+    value = f"Speed-up {span}" if span else "Point estimate: no ranges given"
     energy = ratio(result, "energy_ratio")
     energy_span = interval(energy.low, energy.high) if energy is not None else ""
-    notes = [f"Energy {energy_span}." if span and energy_span else ""]
+    notes = [f"Energy ratio {energy_span}." if span and energy_span else ""]
     if result.get("baseline") is not None and not _calibrated(result):
         notes.append("The GPU model is not calibrated on measured throughput.")
     if result.get("accuracy") is None:
@@ -229,8 +229,10 @@ def _ratio_cards(result: ResultMapping) -> tuple[Card, Card]:
 
 def _ratio_card(found: Ratio, labels: tuple[str, str], note: str) -> Card:
     better = found.value >= 1
-    shown = found.value if better else quotient(1.0, found.value)
-    span = interval(found.low, found.high)
+    # A slow-down by 2 is a speed-up by a half, and the ends of its range change places.
+    inverse = [quotient(1.0, v) for v in (found.value, found.high, found.low)]
+    shown, low, high = (found.value, found.low, found.high) if better else inverse
+    span = interval(low, high)
     value = times(shown) if shown is not None else NO_VALUE
     note = f"{note} per step" + (f"; {span} within the given ranges" if span else "")
     return Card(labels[0] if better else labels[1], value, note)
@@ -263,7 +265,7 @@ def _array_card(result: ResultMapping) -> Card:
         parts.append(f"on {count(chips)} chip{'' if chips == 1 else 's'}")
     utilisation = number(result, "accelerator", "array_utilisation")
     if utilisation is not None:
-        parts.append(f"busy {percent(utilisation)} of the time")
+        parts.append(f"utilisation {percent(utilisation)}")
     return Card("Arrays used", used, ", ".join(part for part in parts if part))
 
 

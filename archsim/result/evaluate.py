@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-
 from archsim import __version__
 from archsim.architecture import Architecture
 from archsim.baseline.estimate import GpuEstimate
@@ -18,11 +17,10 @@ from archsim.result.cautions import Caution, collect
 from archsim.result.energy import EnergyRow, energy_rows, total_by
 from archsim.result.latency import attribute
 from archsim.result.layers import layer_rows, pulses_per_device
+from archsim.result.schema import SCHEMA_VERSION
 from archsim.simulation.estimate import Estimate, estimate
 from archsim.simulation.program import Program
 from archsim.workload.training import TrainingGraph, saved_activation_bytes
-
-SCHEMA_VERSION = "1.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +94,7 @@ def _workload(training: TrainingGraph, batch: int) -> dict[str, Any]:
         "forward_macs": round(training.macs.forward / samples),
         "training_macs": round(training.macs.total / samples),
         "saved_activation_bytes": round(saved_activation_bytes(training) / samples),
-        "notes": [
-            {"code": n.code, "message": n.message, "node": n.node} for n in workload.notes
-        ],
+        "notes": [{"code": n.code, "message": n.message, "node": n.node} for n in workload.notes],
     }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from archsim.result.phases import ResultPhase, task_phase
 from archsim.simulation.analytic import Timeline
-from archsim.simulation.costs import SHARED_RESOURCES
+from archsim.simulation.columns import SHARED_RESOURCES
 from archsim.simulation.estimate import Estimate
 from archsim.simulation.program import IntArray, Program
 
@@ -32,7 +32,6 @@ def attribute(estimate: Estimate) -> Attribution:
     of the busiest resource.  The parts sum to the step.
     """
     timeline, program = estimate.timeline, estimate.program
-    pipelined = _is_pipelined(estimate)
     phases = {str(p): 0.0 for p in ResultPhase if p is not ResultPhase.STATIC}
     limits: dict[str, float] = {}
     critical: list[int] = []
@@ -49,21 +48,15 @@ def attribute(estimate: Estimate) -> Attribution:
         by_path = _path_shares(estimate, path)
         on_path = timeline.finish_s[0, tasks].max() >= largest
         first = by_path if on_path else by_resource
-        again = by_resource if pipelined else first
         latency = float(timeline.latency_s[0, segment])
-        later = (samples - 1.0) * (largest if pipelined else latency)
+        interval = float(timeline.interval_s[0, segment])
+        again = first if interval == latency else by_resource
+        later = (samples - 1.0) * interval
         _spread(phases, first[0], latency)
         _spread(phases, again[0], later)
         _spread(limits, first[1], latency)
         _spread(limits, again[1], later)
     return Attribution(phases, limits, tuple(critical))
-
-
-def _is_pipelined(estimate: Estimate) -> bool:
-    timeline = estimate.timeline
-    samples = np.where(timeline.segments.per_step, 1.0, estimate.batch[0])
-    sequential = float((samples * timeline.latency_s[0]).sum())
-    return not np.isclose(float(timeline.makespan_s[0]), sequential, rtol=1e-12, atol=0.0)
 
 
 def _spread(target: dict[str, float], shares: dict[str, float], amount: float) -> None:

@@ -15,8 +15,9 @@ def layer_rows(
 ) -> list[dict[str, Any]]:
     """Layers of the first configuration; their energies sum to the step energy.
 
-    `latency_s` is the time of all samples of the step in the layer one after another, `utilisation`
-    the share of the step for which its unit is occupied by it.
+    `latency_s` is the time of all samples of the step in the layer one after another, `busy` the
+    share of the step for which its unit is occupied by it, `utilisation` the share of the cells of
+    its arrays that hold weights (None where it uses none).
     """
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     program, costs = estimate.program, estimate.costs
@@ -31,7 +32,7 @@ def layer_rows(
         )
         row = rows.setdefault(key, _empty_row(estimate, workload, task, phase))
         row["latency_s"] += duration
-        row["utilisation"] = min(1.0, row["utilisation"] + occupied * repeats / step_s)
+        row["busy"] = min(1.0, row["busy"] + occupied * repeats / step_s)
         row["vectors"] += float(program.vectors[task])
     for item in energy:
         key = (item.layer, item.phase)
@@ -41,9 +42,7 @@ def layer_rows(
     return [row for row in rows.values() if row["latency_s"] > 0 or row["energy_j"] > 0]
 
 
-def _empty_row(
-    estimate: Estimate, workload: Workload, task: int, phase: str
-) -> dict[str, Any]:
+def _empty_row(estimate: Estimate, workload: Workload, task: int, phase: str) -> dict[str, Any]:
     program, mapping = estimate.program, estimate.mapping
     matrix = int(program.matrix[task])
     on_array = bool(matrix >= 0 and mapping.on_array[0, matrix])
@@ -54,19 +53,20 @@ def _empty_row(
         "kind": str(program.op_kind[task]),
         "op_type": op.op_type if op else str(program.kind[task] or ""),
         "phase": phase,
-        "where": task_place(program, task, on_array),
+        "where": task_place(program, task, on_array=on_array),
         "matrix": program.matrices.names[matrix] if matrix >= 0 else "",
         "arrays": int(mapping.arrays_per_copy[0, matrix]) if on_array else 0,
         "copies": int(mapping.copies[0, matrix]) if on_array else 0,
         "vectors": 0.0,
         "latency_s": 0.0,
         "energy_j": 0.0,
-        "utilisation": 0.0,
-        "reason": _reason(op.reason if op else "", matrix, on_array),
+        "utilisation": float(mapping.cell_utilisation[0, matrix]) if on_array else None,
+        "busy": 0.0,
+        "reason": _reason(op.reason if op else "", matrix, on_array=on_array),
     }
 
 
-def _reason(reason: str, matrix: int, on_array: bool) -> str:
+def _reason(reason: str, matrix: int, *, on_array: bool) -> str:
     if matrix >= 0 and not on_array:
         return "grouped convolution: the matrix unit takes less energy times time than arrays"
     return reason
@@ -88,7 +88,8 @@ def _foreign_row(item: EnergyRow, rows: dict[tuple[str, str], dict[str, Any]]) -
         "vectors": 0.0,
         "latency_s": 0.0,
         "energy_j": 0.0,
-        "utilisation": 0.0,
+        "utilisation": None,
+        "busy": 0.0,
         "reason": known["reason"] if known else "leakage of everything that is powered",
     }
 

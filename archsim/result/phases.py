@@ -47,7 +47,7 @@ def energy_phase(program: Program, task: int, component: str) -> ResultPhase:
     return _COMPONENT_PHASES.get(component) or task_phase(program, task)
 
 
-def task_place(program: Program, task: int, on_array: bool) -> str:
+def task_place(program: Program, task: int, *, on_array: bool) -> str:
     """Where a task runs, in words."""
     if program.matrix[task] >= 0:
         return "arrays" if on_array else "matrix unit"

@@ -1,0 +1,1 @@
+"""Counts times costs on a schedule: lowering, task costs, the analytic fidelity."""

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsim.fields import FloatArray
-from archsim.simulation.costs import SHARED_RESOURCES, TaskCosts
+from archsim.simulation.columns import SHARED_RESOURCES, TaskCosts
 from archsim.simulation.program import IntArray, Program
 from archsim.workload.training import TaskKind
 
@@ -43,13 +43,15 @@ class Segments:
 class Timeline:
     """Times of a step for C configurations.
 
-    `makespan_s` is [C]; `latency_s`, `bottleneck_s` are [C, S] per segment; `resource_s` is [C, R]
+    `makespan_s` is [C]; `latency_s` of the first sample, `interval_s` between
+    samples and `bottleneck_s` are [C, S] per segment; `resource_s` is [C, R]
     busy time per step over `resources`; `bottleneck` [C, S] indexes `resources`.
     `finish_s` [C, T] is when one sample's task ends, counted from its segment's start.
     """
 
     makespan_s: FloatArray
     latency_s: FloatArray
+    interval_s: FloatArray
     bottleneck_s: FloatArray
     bottleneck: IntArray
     resources: tuple[str, ...]
@@ -125,13 +127,12 @@ def schedule(
     largest = np.take_along_axis(busy, bottleneck[:, :, None], axis=2)[:, :, 0]
     latency = np.maximum(path, largest)
     samples = np.where(segments.per_step[None, :], 1.0, batch)
-    if pipelined:
-        time = latency + (samples - 1.0) * largest
-    else:
-        time = samples * latency
+    interval = largest if pipelined else latency
+    time = latency + (samples - 1.0) * interval
     return Timeline(
         makespan_s=time.sum(axis=1),
         latency_s=latency,
+        interval_s=interval,
         bottleneck_s=largest,
         bottleneck=bottleneck,
         resources=resources,

@@ -11,14 +11,11 @@ import numpy as np
 from archsim.architecture import Architecture
 from archsim.fields import FloatArray, stack
 from archsim.mapping import Mapping, effective_pulses, map_matrices
-from archsim.simulation.analytic import Segments, Timeline, schedule, segment_tasks
-from archsim.simulation.costs import (
-    WRITE_BACK_DENSITY,
-    TaskCosts,
-    add_spills,
-    saved_bits,
-    task_costs,
-)
+from archsim.simulation.analytic import Timeline, schedule, segment_tasks
+from archsim.simulation.columns import TaskCosts
+from archsim.simulation.copies import WRITE_BACK_DENSITY
+from archsim.simulation.costs import task_costs
+from archsim.simulation.movement import add_spills, saved_bits
 from archsim.simulation.program import Program
 from archsim.workload.training import TaskKind
 
@@ -68,9 +65,7 @@ def estimate(
     barriers = policy.batchnorm == "batch" and bool(program.barrier.any())
     pipelined = policy.mode == "pipelined"
     mapping = map_matrices(architecture, program.matrices, barriers=barriers or not pipelined)
-    segments = segment_tasks(
-        program, batch_barriers=barriers, deferred=policy.update == "deferred"
-    )
+    segments = segment_tasks(program, batch_barriers=barriers, deferred=policy.update == "deferred")
     costs = task_costs(program, architecture, mapping)
     draft = schedule(program, costs, segments, batch, pipelined=pipelined)
     live = _live_samples(architecture, draft, batch, barriers=barriers)
@@ -81,9 +76,7 @@ def estimate(
     spilled = excess / np.maximum(saved * live, 1.0)
     costs = add_spills(costs, program, architecture, spilled)
     timeline = schedule(program, costs, segments, batch, pipelined=pipelined)
-    return _totals(
-        program, architecture, mapping, costs, timeline, batch, (live, saved, spilled)
-    )
+    return _totals(program, architecture, mapping, costs, timeline, batch, (live, saved, spilled))
 
 
 def _live_samples(
@@ -190,8 +183,7 @@ def _areas(architecture: Architecture, configurations: int) -> dict[str, FloatAr
     arrays = architecture.arrays_available
     tiles = architecture.mesh.tiles
     parts = {
-        name: arrays * area
-        for name, area in architecture.crossbar.area_by_component_m2().items()
+        name: arrays * area for name, area in architecture.crossbar.area_by_component_m2().items()
     }
     parts["tile_buffers"] = tiles * architecture.tile.buffer.area_m2
     parts["activation_buffer"] = architecture.activation_buffer.area_m2

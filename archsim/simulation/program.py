@@ -125,8 +125,7 @@ def lower(training: TrainingGraph) -> Program:
         kind=tuple(task.kind for task in tasks) + (None,) * extra,
         op_kind=tuple(task.op_kind for task in tasks) + (OpKind.WEIGHT_MATMUL,) * extra,
         matrix=np.array(
-            [matrix_index[t.weight.matrix] if t.weight else -1 for t in tasks]
-            + list(range(extra)),
+            [matrix_index[t.weight.matrix] if t.weight else -1 for t in tasks] + list(range(extra)),
             dtype=np.intp,
         ),
         transposed=np.array(
@@ -240,9 +239,7 @@ def _errors_stored(workload: Workload, tasks: list[TrainingTask]) -> list[float]
     ]
 
 
-def _saved_table(
-    training: TrainingGraph, tasks: list[TrainingTask], samples: float
-) -> SavedTable:
+def _saved_table(training: TrainingGraph, tasks: list[TrainingTask], samples: float) -> SavedTable:
     forward: dict[str, int] = {}
     backward: dict[str, int] = {}
     for i, task in enumerate(tasks):

@@ -1,0 +1,1 @@
+"""From an ONNX file to a forward graph and its training graph."""

@@ -22,9 +22,7 @@ def array_of(rows: int, cols: int, encoding: str, *, bias_row: bool = False):
     return stack([changed])
 
 
-def naive_arrays(
-    inputs: int, outputs: int, blocks: int, rows: int, weight_columns: int
-) -> int:
+def naive_arrays(inputs: int, outputs: int, blocks: int, rows: int, weight_columns: int) -> int:
     """Fill arrays cell by cell: dense blocks tile, small blocks go down the diagonal."""
     if inputs > rows or outputs > weight_columns:
         count = 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from archsim.report.rows import EnergyRow
+from archsim.result.energy import EnergyRow
 
 Result = dict[str, Any]
 ResultBuilder = Callable[..., tuple[Result, list[EnergyRow]]]

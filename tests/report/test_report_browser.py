@@ -82,8 +82,10 @@ class Chromium:
                 return result
             self.events.append(answer)
 
-    def open(self, page: Path, width: int = 1280, scheme: str = "light") -> None:
-        """Load a page at a width and a colour scheme, and wait until it is there."""
+    def open(
+        self, page: Path, width: int = 1280, scheme: str = "light", media: str = "screen"
+    ) -> None:
+        """Load a page at a width, in a colour scheme, on screen or paper, and wait for it."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -92,7 +94,7 @@ class Chromium:
             mobile=False,
         )
         features = [{"name": "prefers-color-scheme", "value": scheme}]
-        self.call("Emulation.setEmulatedMedia", features=features)
+        self.call("Emulation.setEmulatedMedia", media=media, features=features)
         self.events.clear()
         self.call("Page.navigate", url=page.as_uri())
         while not any(e["method"] == "Page.loadEventFired" for e in self.events):
@@ -251,6 +253,36 @@ def test_text_stands_out(browser: Chromium, pages: dict[str, Path], scheme: str,
     """Every text has at least the contrast 4.5 that WCAG asks for (level AA)."""
     browser.open(pages[name], scheme=scheme)
     assert browser.evaluate(CONTRAST) >= 4.5
+
+
+def test_paper_is_white_also_for_readers_in_the_dark(
+    browser: Chromium, pages: dict[str, Path]
+) -> None:
+    """Printing uses the light colours whatever the screen shows, and text stands out on them."""
+    browser.open(pages["usual"], width=720, scheme="dark", media="print")
+    ground = "getComputedStyle(document.querySelector('main')).backgroundColor"
+    assert browser.evaluate(ground) == "rgb(255, 255, 255)"
+    assert browser.evaluate(CONTRAST) >= 4.5
+
+
+OVERLAP = """
+(() => {
+  const texts = [...document.querySelectorAll('svg.axis')]
+    .map(svg => [...svg.querySelectorAll('text')].map(t => t.getBoundingClientRect()));
+  return texts.some(row => row.some((box, i) => i > 0 && box.left < row[i - 1].right + 2));
+})()
+"""
+
+
+@pytest.mark.parametrize("width", [400, 720, 920, 1400])
+@pytest.mark.parametrize("name", ["usual", "deep"])
+def test_labels_of_an_axis_do_not_touch(
+    browser: Chromium, pages: dict[str, Path], width: int, name: str
+) -> None:
+    """Ticks of the logarithmic axis stay apart at every width."""
+    browser.open(pages[name], width)
+    assert browser.evaluate("document.querySelectorAll('svg.axis text').length") >= 3
+    assert browser.evaluate(OVERLAP) is False
 
 
 def test_dark_is_dark(browser: Chromium, pages: dict[str, Path]) -> None:

@@ -18,7 +18,7 @@ from archsim.errors import InputError
 from archsim.report.attribution import breakdowns, compare_csv, labels
 from archsim.report.comparison_page import comparison_html
 from archsim.report.frames import compare_frame, energy_frame, layer_frame
-from archsim.report.rows import EnergyRow
+from archsim.result.energy import EnergyRow
 
 Result = dict[str, Any]
 Builder = Callable[..., tuple[Result, list[EnergyRow]]]

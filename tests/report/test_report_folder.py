@@ -20,7 +20,7 @@ from archsim.report.folder import (
     write_comparison,
     write_report,
 )
-from archsim.report.rows import EnergyRow
+from archsim.result.energy import EnergyRow
 
 Result = dict[str, Any]
 Energy = list[EnergyRow]

@@ -12,8 +12,8 @@ import pytest
 from archsim.report import charts
 from archsim.report.layer_table import MOST_LINES, layer_table
 from archsim.report.page import render_html
-from archsim.report.rows import EnergyRow
 from archsim.report.summary import answer_sentence, cards, certainty_card, limits_card, machines
+from archsim.result.energy import EnergyRow
 
 Result = dict[str, Any]
 Energy = list[EnergyRow]
@@ -169,10 +169,18 @@ def test_how_sure_is_said(result: Result) -> None:
     result["baseline"]["calibrated"] = True
     result["accuracy"] = {"final": 0.9}
     sure = certainty_card(result)
-    assert plain(sure.value) == "Speed 9.0 to 17 ×"
+    assert plain(sure.value) == "Speed-up 9.0 to 17 ×"
     assert "calibrated" not in sure.note
     assert "simulated" not in sure.note
     assert "not calibrated" not in answer_sentence(result)
+
+
+def test_a_range_is_said_in_the_words_of_its_card(result: Result) -> None:
+    """A speed-up of 0.25 to 0.8 is a slow-down of 1.25 to 4."""
+    result["ratios"]["speedup"] = {"value": 0.5, "low": 0.25, "high": 0.8}
+    card = cards(result)[0]
+    assert plain(card.value) == "2.0 ×"
+    assert "1.2 to 4.0 × within the given ranges" in plain(card.note)
 
 
 def test_the_other_fidelity_is_set_beside(result: Result) -> None:

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archsim.errors import InputError
-from archsim.report.rows import LAYER_COLUMNS, EnergyRow, energy_csv, layers_csv, read_energy_csv
+from archsim.report.rows import LAYER_COLUMNS, energy_csv, layers_csv, read_energy_csv
+from archsim.result.energy import EnergyRow
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from archsim.report.result_schema import SCHEMA_VERSION, result_schema
+from archsim.result.schema import SCHEMA_VERSION, result_schema
 
 Result = dict[str, Any]
 VALIDATOR = jsonschema.Draft202012Validator(result_schema())

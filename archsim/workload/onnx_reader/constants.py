@@ -18,6 +18,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
+from archsim.errors import InputError
 from archsim.workload.onnx_reader.nodes import Node
 
 Array: TypeAlias = NDArray[Any]
@@ -95,7 +96,15 @@ class Constant:
     @property
     def blank(self) -> bool:
         """Whether it is known to be all zeros: an initial state or padding, which nothing learns."""
-        return self.value is not None and not bool(self.value.any())
+        # A damaged file may hold signalling NaNs, which numpy warns about.
+        with np.errstate(all="ignore"):
+            return self.value is not None and not bool(self.value.any())
+
+    @property
+    def nonnegative(self) -> bool:
+        """Whether it is known that no element is negative."""
+        with np.errstate(all="ignore"):
+            return self.value is not None and bool((self.value >= 0).all())
 
     @property
     def vector(self) -> bool:
@@ -115,6 +124,11 @@ def part_of(constant: Constant, label: str, shape: tuple[int, ...]) -> Constant:
 def stored(tensor: TensorProto, name: str = "") -> Constant:
     """A tensor of the file; its value is read only if it is small and inside the file."""
     shape = tuple(tensor.dims)
+    if any(size < 0 for size in shape):
+        raise InputError(
+            f"the stored tensor '{name or tensor.name}' has the shape {shape}.",
+            remedy="The file is damaged; export the network again.",
+        )
     elements = math.prod(shape)
     known = elements <= LARGEST_KNOWN_ELEMENTS
     inside = tensor.data_location != TensorProto.EXTERNAL and not tensor.external_data
@@ -122,7 +136,7 @@ def stored(tensor: TensorProto, name: str = "") -> Constant:
     if known and inside:
         try:
             value = numpy_helper.to_array(tensor)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, LookupError):
             # A damaged payload matters only if a shape depends on it, which is reported there.
             value = None
     label = name or tensor.name

@@ -37,7 +37,7 @@ def evaluate(
     try:
         with np.errstate(all="ignore"):
             result = evaluator(node, operands)
-    except (ValueError, IndexError, TypeError, ZeroDivisionError, OverflowError):
+    except (ValueError, LookupError, TypeError, ArithmeticError):
         # Operands that do not fit each other: shape inference reports those that matter.
         return unknown
     if result is None:

@@ -105,17 +105,21 @@ def check_model(model: onnx.ModelProto, *, place: str) -> None:
             place=place,
             remedy="Export the network for a known opset, or update the onnx package.",
         )
-    _check_names(model.graph, place)
+    _check_names(model, place)
 
 
-def _check_names(graph: onnx.GraphProto, place: str) -> None:
+def _check_names(model: onnx.ModelProto, place: str) -> None:
     """Refuse names that are no UTF-8 text: protobuf hands these over as bytes."""
+    graph = model.graph
     names: list[object] = [entry.name for entry in (*graph.initializer, *graph.output)]
     names += [sparse.values.name for sparse in graph.sparse_initializer]
     for value in graph.input:
         names.append(value.name)
         names += [dim.dim_param for dim in value.type.tensor_type.shape.dim]
-    for node in graph.node:
+    names += [entry.domain for entry in model.opset_import]
+    names += [part for f in model.functions for part in (f.name, f.domain)]
+    bodies = [node for function in model.functions for node in function.node]
+    for node in (*model.graph.node, *bodies):
         names += (node.name, node.op_type, node.domain, *node.input, *node.output)
         names += [attribute.name for attribute in node.attribute]
     for name in names:

@@ -40,7 +40,7 @@ def test_missing_file_suggests_the_nearest_name(tmp_path: Path, linear) -> None:
 
 
 def test_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="folder .*nowhere.* does not exist"):
+    with pytest.raises(InputError, match=r"folder .*nowhere.* does not exist"):
         read_workload(tmp_path / "nowhere" / "a.onnx")
 
 

@@ -283,7 +283,7 @@ def _all_nonnegative(node: Node, scope: Scope) -> bool:
     for name in names[1:] if node.op_type == "Where" else names:
         constant = scope.constant(name)
         if constant is not None:
-            if constant.value is None or not bool((constant.value >= 0).all()):
+            if not constant.nonnegative:
                 return False
         elif not scope.info(name).nonnegative:
             return False

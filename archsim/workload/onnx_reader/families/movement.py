@@ -6,6 +6,7 @@ backward is the inverse movement.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from archsim.workload.graph import NO_WORK, DigitalWork, Note, OpKind, ParameterRole
@@ -95,13 +96,16 @@ def _rearranged(node: Node, scope: Scope) -> Sequence[Piece]:
     return [movement(node, scope, "reorders elements", work, work)]
 
 
-def _is_token(constant: Constant) -> bool:
-    """Whether a constant part of a Concat is learned.
+def _is_token(constant: Constant, axis: int) -> bool:
+    """Whether a constant part of a Concat along `axis` is learned, such as a class token.
 
-    A stored block of zeros is padding or an initial state, and nothing learns it.
+    A block of zeros is padding or an initial state, and nothing learns it; but a vector that stands
+    beside others, across its own axis, is a token, which many networks start at zero.
     """
-    pure = constant.floating and bool(constant.view)
-    return pure and constant.elements > 1 and not constant.blank
+    if not constant.floating or not constant.view or constant.elements == 1:
+        return False
+    across = constant.distinct[axis] == 1 and max(constant.distinct) == math.prod(constant.distinct)
+    return across or not constant.blank
 
 
 def _concat(node: Node, scope: Scope) -> Sequence[Piece]:
@@ -110,7 +114,7 @@ def _concat(node: Node, scope: Scope) -> Sequence[Piece]:
     reads = []
     for name in node.inputs:
         constant = scope.constant(name)
-        if constant is not None and _is_token(constant):
+        if constant is not None and _is_token(constant, node.integer("axis", 0)):
             reads.append(Read(constant, ParameterRole.EMBEDDING))
     stored = sum(read.constant.elements for read in reads)
     moved = sum(scope.elements(name) for name in node.inputs if scope.constant(name) is None)
@@ -181,11 +185,7 @@ def _masked_triangle(node: Node, scope: Scope) -> Sequence[Piece]:
 
 def _parts_nonnegative(node: Node, scope: Scope) -> bool:
     constants = [scope.constant(name) for name in node.inputs]
-    known = all(
-        constant.value is not None and bool((constant.value >= 0).all())
-        for constant in constants
-        if constant is not None
-    )
+    known = all(constant.nonnegative for constant in constants if constant is not None)
     return known and keeps_sign(node, scope)
 
 

@@ -1,0 +1,214 @@
+"""`archsim compare` and `archsim sweep`."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archsim.resources import data_folder
+
+Runner = Callable[..., Any]
+STUDY = """
+base: protonic_256
+workloads: [lenet]
+gpu: h100
+batch: 32
+space:
+  adc.bits: [6, 8]
+  array.rows: {integer: [64, 128], step: 64}
+  read.time_step: {log: [0.5 ns, 1 ns], points: 2}
+objectives: {step_latency_s: min, step_energy_j: min, area_m2: min}
+"""
+
+
+@pytest.fixture
+def chip(tmp_path: Path) -> str:
+    """A second architecture: the example with a coarser converter."""
+    text = (data_folder("arch_configs") / "protonic_256.yaml").read_text(encoding="utf-8")
+    text = text.replace("name: protonic_256", "name: coarse").replace("  bits: 9", "  bits: 7")
+    (tmp_path / "coarse.yaml").write_text(text, encoding="utf-8")
+    return "coarse.yaml"
+
+
+def test_differences_are_attributed_completely(archsim_here: Runner, chip: str) -> None:
+    """In every breakdown the items' changes add up to the change of the total."""
+    found = archsim_here("compare", "lenet", "--arch", "protonic_256", "--arch", chip, "--json")
+    assert found.code == 0, found.err
+    first, second = found.json["results"]
+    assert found.json["differences"]
+    quantities = {d["quantity"] for d in found.json["differences"]}
+    assert len(quantities) == 3
+    for difference in found.json["differences"]:
+        for index in range(2):
+            parts = math.fsum(item["changes"][index] for item in difference["items"])
+            scale = max(map(abs, difference["totals"]))
+            assert parts == pytest.approx(difference["changes"][index], abs=1e-9 * scale)
+    change = second["accelerator"]["area_m2"] - first["accelerator"]["area_m2"]
+    (area,) = [d for d in found.json["differences"] if d["quantity"] == "Area"]
+    (adc,) = [item for item in area["items"] if item["item"] == "adc"]
+    assert adc["changes"][1] == pytest.approx(change)
+
+
+def test_results_of_a_comparison_are_those_of_runs(archsim_here: Runner, chip: str) -> None:
+    """Side by side or alone, an architecture costs the same."""
+    compared = archsim_here(
+        "compare", "lenet", "--arch", "protonic_256", "--arch", chip, "--json"
+    ).json["results"]
+    alone = archsim_here("run", "lenet", "--arch", chip, "--json").json
+    assert compared[1]["accelerator"] == alone["accelerator"]
+
+
+def test_a_comparison_prints_and_stores(archsim_here: Runner, tmp_path: Path, chip: str) -> None:
+    """The screen names both architectures and the page; the page exists."""
+    found = archsim_here(
+        *("compare", "lenet", "--arch", "protonic_256", "--arch", chip, "--gpu", "h100")
+    )
+    assert (found.code, found.err) == (0, "")
+    assert "coarse against protonic_256" in found.out
+    assert max(map(len, found.out.splitlines())) <= 80
+    page = found.out.splitlines()[-1].removeprefix("Report: ")
+    assert (tmp_path / page).stat().st_size > 1000
+
+
+def test_one_architecture_is_no_comparison(archsim_here: Runner) -> None:
+    """Less than two architectures is wrong use."""
+    found = archsim_here("compare", "lenet", "--arch", "protonic_256")
+    assert (found.code, found.out) == (2, "")
+    assert "--arch twice" in found.err
+
+
+def sweep(archsim_here: Runner, tmp_path: Path, text: str) -> Any:
+    (tmp_path / "study.yaml").write_text(text, encoding="utf-8")
+    return archsim_here("sweep", "study.yaml", "--json")
+
+
+def test_a_sweep_prices_what_run_prices(archsim_here: Runner, tmp_path: Path) -> None:
+    """Every point of a vectorised sweep costs what a run with the same settings costs."""
+    found = sweep(archsim_here, tmp_path, STUDY)
+    assert found.code == 0, found.err
+    assert (found.json["points"], found.json["failed"]) == (8, 0)
+    with (tmp_path / found.json["store"]).open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 8
+    for row in rows[::3]:
+        settings = [
+            word
+            for path in ("adc.bits", "array.rows", "read.time_step")
+            for word in ("--set", f"{path}={row[path]}")
+        ]
+        alone = archsim_here(
+            *("run", "lenet", "--arch", "protonic_256", "--gpu", "h100", "--batch", "32"),
+            *settings,
+            "--json",
+        ).json
+        for key in (
+            *("step_latency_s", "step_energy_j", "area_m2", "samples_per_s"),
+            *("energy_per_sample_j", "average_power_w", "array_utilisation"),
+        ):
+            assert float(row[key]) == pytest.approx(alone["accelerator"][key], rel=1e-9), key
+        assert float(row["arrays_used"]) == alone["architecture"]["arrays_used"]
+        for key in ("speedup", "energy_ratio"):
+            assert float(row[key]) == pytest.approx(alone["ratios"][key]["value"], rel=1e-9)
+
+
+def test_the_front_is_not_dominated(archsim_here: Runner, tmp_path: Path) -> None:
+    """No priced point is better than a point of the front in every objective."""
+    found = sweep(archsim_here, tmp_path, STUDY).json
+    names = ("step_latency_s", "step_energy_j", "area_m2")
+    with (tmp_path / found["store"]).open(encoding="utf-8", newline="") as stream:
+        points = [tuple(float(row[name]) for name in names) for row in csv.DictReader(stream)]
+    front = [tuple(point[name] for name in names) for point in found["pareto"]]
+    assert front
+    for mine in front:
+        for other in points:
+            better = all(a <= b for a, b in zip(other, mine, strict=True))
+            assert not better or other == mine
+
+
+def test_constraints_bound_the_front(archsim_here: Runner, tmp_path: Path) -> None:
+    """Points that break a constraint are priced but are not on the front."""
+    free = sweep(archsim_here, tmp_path, STUDY).json
+    areas = sorted(point["area_m2"] for point in free["pareto"])
+    bound = (areas[0] + areas[-1]) / 2
+    held = sweep(archsim_here, tmp_path, f"{STUDY}constraints: ['area_m2 <= {bound}']\n").json
+    assert 0 < held["feasible"] < free["feasible"]
+    assert all(point["area_m2"] <= bound for point in held["pareto"])
+
+
+def test_points_that_fail_are_counted_and_say_why(archsim_here: Runner, tmp_path: Path) -> None:
+    """A point on which the network does not fit, or that the schema refuses, fails alone."""
+    text = STUDY.replace("workloads: [lenet]", "workloads: [resnet50]").replace(
+        "  adc.bits: [6, 8]", "  mesh.side: [1, 16]\n  adc.bits: [6, 99]"
+    )
+    found = sweep(archsim_here, tmp_path, text).json
+    assert (found["points"], found["failed"]) == (16, 12)
+    reasons = " ".join(failure["reason"] for failure in found["failures"])
+    assert "arrays" in reasons
+    assert "adc.bits" in reasons
+
+
+def test_several_workloads_are_merged_by_weight(archsim_here: Runner, tmp_path: Path) -> None:
+    """Step times merge by weighted mean; each workload keeps its own column."""
+    text = STUDY.replace(
+        "workloads: [lenet]", "workloads: [lenet, {workload: mlp, batch: 8, weight: 3}]"
+    )
+    found = sweep(archsim_here, tmp_path, text).json
+    for point in found["pareto"]:
+        lenet, mlp = point["lenet.step_latency_s"], point["mlp.step_latency_s"]
+        assert point["step_latency_s"] == pytest.approx((lenet + 3 * mlp) / 4)
+        ratio = (point["lenet.speedup"] * point["mlp.speedup"] ** 3) ** 0.25
+        assert point["speedup"] == pytest.approx(ratio)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("adc.bits: [6, 8]", "adc.bitz: [6, 8]", "adc.bits"),
+        ("adc.bits: [6, 8]", "adc.bits: [-6, -8]", "adc.bits"),
+        ("adc.bits: [6, 8]", "adc.bits: []", "the list of choices is empty"),
+        ("batch: 32", "batsh: 32", "batch"),
+        ("step_energy_j: min", "step_energy: min", "step_energy_j"),
+        ("base: protonic_256", "base: protonic_25", "protonic_256"),
+        ("workloads: [lenet]", "workloads: [lenett]", "lenet"),
+        ("gpu: h100", "gpu: h10", "h100"),
+        ("batch: 32", "sampler: {kind: sobol}", "not available in this version"),
+    ],
+)
+def test_bad_studies_are_refused(
+    archsim_here: Runner, tmp_path: Path, old: str, new: str, says: str
+) -> None:
+    """Exit code 2, a message with the nearest choice, an empty output and no file."""
+    assert old in STUDY
+    found = sweep(archsim_here, tmp_path, STUDY.replace(old, new))
+    assert (found.code, found.out) == (2, "")
+    assert "error: " in found.err
+    assert says in found.err
+    assert "Traceback" not in found.err
+    assert [p.name for p in tmp_path.iterdir()] == ["study.yaml"]
+
+
+def test_the_example_study_runs_where_it_was_put(archsim_here: Runner, tmp_path: Path) -> None:
+    """What `init` writes can be run and swept at once; paths are relative to the study."""
+    archsim_here("init", "project")
+    found = archsim_here("sweep", "project/study.yaml", "--out", "out")
+    assert found.code == 0, found.err
+    assert found.out.splitlines()[-1] == "Points: out/points.csv"
+    assert max(map(len, found.out.splitlines())) <= 80
+    run = archsim_here("run", "project/network.yaml", "--arch", "project/chip.yaml", "--json")
+    assert run.code == 0, run.err
+    assert run.json["architecture"]["name"] == "my_chip"
+
+
+def test_a_sweep_into_a_file_is_refused(archsim_here: Runner, tmp_path: Path) -> None:
+    """An output that cannot be written is found before anything is priced."""
+    (tmp_path / "taken").write_text("mine", encoding="utf-8")
+    (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
+    found = archsim_here("sweep", "study.yaml", "--out", "taken")
+    assert (found.code, found.out) == (2, "")
+    assert "taken" in found.err
+    assert (tmp_path / "taken").read_text("utf-8") == "mine"

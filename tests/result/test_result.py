@@ -1,0 +1,129 @@
+"""The result contract: everything in it adds up, for any network and architecture."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archsim.architecture import Architecture
+from archsim.config.loading import Loaded, load
+from archsim.mapping import DoesNotFit
+from archsim.resources import data_folder
+from archsim.result.energy import total_by
+from archsim.result.evaluate import Evaluation, evaluate
+from archsim.result.schema import result_schema
+from archsim.simulation.program import lower
+from archsim.workload.training import TrainingOptions, training_graph
+from tests.networks import Layer, chain
+from tests.simulation.architectures import changed
+
+VALIDATOR = jsonschema.Draft202012Validator(result_schema())
+LOADED = load("protonic_256", Architecture, data_folder("arch_configs"))
+
+
+def evaluated(layers: list[Layer], architecture: Loaded[Architecture], batch: int) -> Evaluation:
+    graph = training_graph(chain(layers), TrainingOptions(loss="mse"))
+    return evaluate(graph, lower(graph), architecture, batch)
+
+
+layers = st.lists(
+    st.builds(
+        Layer,
+        inputs=st.integers(1, 300),
+        outputs=st.integers(1, 300),
+        vectors=st.integers(1, 200),
+        blocks=st.sampled_from([1, 1, 8]),
+        norm=st.booleans(),
+    ),
+    min_size=1,
+    max_size=4,
+)
+architectures = st.builds(
+    changed,
+    st.just(LOADED.value),
+    schedule__mode=st.sampled_from(["pipelined", "sequential"]),
+    schedule__update=st.sampled_from(["immediate", "deferred"]),
+    schedule__batchnorm=st.sampled_from(["batch", "running"]),
+    mapping__replication=st.sampled_from(["auto", "none"]),
+    mapping__grouped=st.sampled_from(["auto", "digital"]),
+    vector_unit__units=st.sampled_from([1, 256]),
+    activation_buffer__capacity_bit=st.floats(1e3, 1e9),
+)
+
+
+@given(layers=layers, architecture=architectures, batch=st.integers(1, 64))
+def test_layers_phases_components_and_static_energy_all_sum_to_the_step(
+    layers: list[Layer], architecture: Architecture, batch: int
+) -> None:
+    done = evaluated(layers, replace(LOADED, value=architecture), batch)
+    machine = done.result["accelerator"]
+    total = machine["step_energy_j"]
+    assert total == pytest.approx(float(done.estimate.step_energy_j[0]), rel=1e-9)
+    for field in ("layer", "phase", "component"):
+        assert sum(total_by(done.energy_rows, field).values()) == pytest.approx(total, rel=1e-9)
+    assert sum(machine["energy_by_phase_j"].values()) == pytest.approx(total, rel=1e-9)
+    assert sum(machine["energy_by_component_j"].values()) == pytest.approx(total, rel=1e-9)
+    assert sum(row["energy_j"] for row in done.result["layers"]) == pytest.approx(total, rel=1e-9)
+
+
+@given(layers=layers, architecture=architectures, batch=st.integers(1, 64))
+def test_phases_and_limits_of_time_each_sum_to_the_step(
+    layers: list[Layer], architecture: Architecture, batch: int
+) -> None:
+    done = evaluated(layers, replace(LOADED, value=architecture), batch)
+    machine = done.result["accelerator"]
+    step = machine["step_latency_s"]
+    assert sum(machine["latency_by_phase_s"].values()) == pytest.approx(step, rel=1e-9)
+    assert sum(machine["latency_by_limit_s"].values()) == pytest.approx(step, rel=1e-9)
+    assert all(0 <= (row["utilisation"] or 0) <= 1 for row in done.result["layers"])
+    assert all(0 <= row["busy"] <= 1 for row in done.result["layers"])
+    assert 0 <= machine["array_utilisation"] <= 1
+    assert sum(machine["area_by_component_m2"].values()) == pytest.approx(
+        machine["area_m2"], rel=1e-12
+    )
+
+
+def test_every_assumption_of_the_shipped_architecture_has_a_source_or_says_assumed() -> None:
+    done = evaluated([Layer(8, 8)], LOADED, 1)
+    found = {item["path"]: item for item in done.result["assumptions"]}
+    assert found["device.pulse_up"]["source"] == "onen22.v_pot"
+    assert found["mesh.side"]["source"] == "assumed"
+    assert all(item["source"] for item in found.values())
+
+
+def test_a_network_that_does_not_fit_says_what_it_needs_and_three_ways_out() -> None:
+    small = replace(LOADED, value=changed(LOADED.value, mesh__side=1, tile__arrays=2))
+    with pytest.raises(DoesNotFit) as caught:
+        evaluated([Layer(1000, 1000)], small, 1)
+    message = str(caught.value)
+    assert "needs 32 arrays of 256 x 256" in message
+    assert "the chip has 2" in message
+    for remedy in ("mesh.side: 4", "tile.arrays: 32", "array.rows and array.cols"):
+        assert remedy in message
+
+
+def test_update_pulses_beyond_endurance_are_warned_about_by_layer() -> None:
+    done = evaluated([Layer(64, 64, vectors=9)], LOADED, 64)
+    wear = done.result["accelerator"]["endurance"]
+    # One pulse per device and sample; a single copy has no write-back.
+    copies = done.result["architecture"]["replication"]["copies"]["w0"]
+    expected = 64 + (5 if copies > 1 else 0)
+    assert wear["pulses_per_device_per_step"] == pytest.approx(expected)
+    assert wear["steps_to_wear_out"] == pytest.approx(1e5 / expected)
+    codes = {w["code"]: w for w in done.result["warnings"]}
+    assert codes["endurance"]["layer"] == "w0"
+    assert "read_noise" in codes
+
+
+@given(layers=layers, architecture=architectures, batch=st.integers(1, 64))
+def test_every_result_obeys_the_published_schema(
+    layers: list[Layer], architecture: Architecture, batch: int
+) -> None:
+    done = evaluated(layers, replace(LOADED, value=architecture), batch)
+    plain = json.loads(json.dumps(done.result, allow_nan=False))
+    VALIDATOR.validate(plain)
