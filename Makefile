@@ -40,9 +40,8 @@ install: $(RUN_STAMP)
 dev: $(DEV_STAMP)
 
 demo: $(RUN_STAMP)
-	$(BIN)/archsim run resnet50 --arch protonic_256 --gpu h100
+	$(BIN)/archsim run resnet50 --arch protonic_256 --gpu h100 --out $(DEMO_REPORT)
 	@test -s $(DEMO_REPORT)/report.html
-	@echo "Report: $(DEMO_REPORT)/report.html"
 
 test: $(DEV_STAMP)
 	$(BIN)/python -m pytest -q -n $(WORKERS)

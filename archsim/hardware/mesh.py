@@ -36,21 +36,28 @@ class Mesh(Component):
         """Mean Manhattan distance of two random tiles, 2*(side - 1/side)/3 (closed form)."""
         return 2.0 * (self.side - 1.0 / self.side) / 3.0
 
-    def latency_s(self, bits: Scalar, ports: Scalar) -> Scalar:
-        """Time of one transfer of `bits` entering or leaving through `ports` tile ports."""
+    def spread_hops(self, tiles: Scalar) -> Scalar:
+        """Hops of a multicast to, or a reduction from, `tiles` neighbouring tiles.
+
+        The data travel the mean distance to the nearest one and one more hop for each further one;
+        partial sums are added on the way.
+        """
+        return np.asarray(np.maximum(self.mean_hops, 1.0) + tiles - 1.0)
+
+    def latency_s(self, bits: Scalar, hops: Scalar, ports: Scalar) -> Scalar:
+        """Time of one transfer of `bits` over `hops` through `ports` tile ports."""
         moving = np.asarray(bits) > 0
         stream = bits / (self.link_bit_per_s * np.maximum(ports, 1))
-        return moving * (self.mean_hops * self.hop_latency_s + stream)
+        return np.asarray(moving * (hops * self.hop_latency_s + stream))
 
-    def occupancy_s(self, bits: Scalar) -> Scalar:
-        """Share of the mesh that a transfer takes: bits * hops over all links' bandwidth.
+    def occupancy_s(self, bit_hops: Scalar) -> Scalar:
+        """Share of the mesh that traffic takes: bits times hops over all links' bandwidth.
 
         Traffic is taken as evenly spread; contention on single links is not part of the
         analytic estimate.
         """
-        hops = np.maximum(self.mean_hops, 1.0)
-        return bits * hops / (self.links * self.link_bit_per_s)
+        return bit_hops / (self.links * self.link_bit_per_s)
 
-    def energy_j(self, bits: Scalar) -> Scalar:
-        """Energy of moving `bits` over the mean distance."""
-        return bits * np.maximum(self.mean_hops, 1.0) * self.hop_energy_j_per_bit
+    def energy_j(self, bit_hops: Scalar) -> Scalar:
+        """Energy of moving bits over hops."""
+        return bit_hops * self.hop_energy_j_per_bit

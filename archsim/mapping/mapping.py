@@ -11,8 +11,9 @@ from archsim.architecture import Architecture
 from archsim.errors import InputError
 from archsim.fields import FloatArray
 from archsim.hardware.crossbar import Direction, Placement, PulseStatistics
+from archsim.mapping.averaging import averaging
 from archsim.mapping.partition import arrays_per_copy, cell_utilisation, partition
-from archsim.mapping.replication import balance_bottleneck, minimise_sum
+from archsim.mapping.replication import Stages, balance_bottleneck, minimise_sum
 
 
 class DoesNotFit(InputError):
@@ -59,44 +60,60 @@ class Mapping:
         return np.asarray((self.arrays_per_copy * self.copies * self.on_array).sum(axis=1))
 
 
-def map_matrices(architecture: Architecture, table: MatrixTable, *, barriers: bool) -> Mapping:
+def map_matrices(
+    architecture: Architecture, table: MatrixTable, batch: FloatArray, *, serial: bool
+) -> Mapping:
     """Partition, choose array or matrix unit for grouped matrices, replicate.
 
-    `architecture` is stacked (numbers are [C, 1]).  `barriers` says that layers work one after the
-    other (minibatch barriers or sequential mode), so that copies minimise the sum of stage times
-    rather than the largest.  Configurations whose network does not fit get copies of 1 and more
-    arrays than available; `check_fit` refuses them.
+    `architecture` is stacked (numbers are [C, 1]), `batch` [C, 1] samples per step.  `serial` says
+    that layers work one after the other (minibatch barriers or sequential mode), so that copies
+    minimise the sum of stage times rather than the largest.  Configurations whose network does not
+    fit keep one copy and need more arrays than there are; `check_fit` refuses them.
     """
     place = partition(architecture.array, table.inputs, table.outputs, table.blocks, table.bias)
     per_copy = arrays_per_copy(place)
-    shape = per_copy.shape
     times = _stage_times(architecture, table, place)
     on_array = _choose_unit(architecture, table, place, times)
-    copies = np.ones(shape)
-    policy = architecture.mapping
-    if policy.replication == "auto":
-        budget = np.broadcast_to(
-            np.asarray(architecture.arrays_available, dtype=np.float64), (shape[0], 1)
-        )
-        most = np.broadcast_to(
-            np.minimum(np.maximum(table.vectors_bound, 1.0), policy.max_copies), shape
-        )
-        shared, fixed = times
-        shared = np.where(on_array, shared, 0.0)
-        fixed = np.where(on_array, fixed, 0.0)
-        # A matrix on the digital unit takes no arrays; a vanishing size keeps ratios finite.
-        arrays = np.where(on_array, per_copy, 1e-9)
-        most = np.where(on_array, most, 1.0)
-        if barriers:
-            copies = minimise_sum(shared, arrays, most, budget)
-        else:
-            copies = balance_bottleneck(shared, fixed, arrays, most, budget)
+    copies = np.ones(per_copy.shape)
+    if architecture.mapping.replication == "auto" and copies.size:
+        stages = _stages(architecture, table, place, batch, times, on_array)
+        copies = minimise_sum(stages) if serial else balance_bottleneck(stages)
     return Mapping(
         place=place,
         arrays_per_copy=per_copy,
         copies=copies,
         on_array=on_array,
         cell_utilisation=np.asarray(cell_utilisation(place, architecture.array)),
+    )
+
+
+def _stages(
+    architecture: Architecture,
+    table: MatrixTable,
+    place: Placement,
+    batch: FloatArray,
+    times: tuple[FloatArray, FloatArray],
+    on_array: NDArray[np.bool_],
+) -> Stages:
+    """What replication weighs: stage times per sample against the cost of equal copies."""
+    policy, shape = architecture.mapping, on_array.shape
+    most = np.minimum(np.maximum(table.vectors_bound, 1.0), policy.max_copies)
+    per_copy, once = np.zeros(shape), np.zeros(shape)
+    if policy.sync == "average":
+        sync = averaging(architecture, place)
+        steps = (table.updates > 0) / (policy.sync_interval * batch)
+        per_copy = steps * architecture.mesh.occupancy_s(sync.bit_hops)
+        once = steps * sync.array_s
+    # A matrix on the digital unit takes no arrays; a vanishing size keeps ratios finite.
+    budget = np.asarray(architecture.arrays_available, dtype=np.float64)
+    return Stages(
+        shared_s=np.where(on_array, times[0], 0.0),
+        fixed_s=np.where(on_array, times[1], 0.0),
+        per_copy_s=np.broadcast_to(np.asarray(per_copy), shape),
+        once_s=np.broadcast_to(np.asarray(once), shape),
+        arrays=np.where(on_array, arrays_per_copy(place), 1e-9),
+        most=np.where(on_array, most, 1.0),
+        budget=np.broadcast_to(budget, (shape[0], 1)),
     )
 
 

@@ -42,3 +42,18 @@ def cell_utilisation(place: Placement, array: Array) -> Scalar:
     """Share of a copy's cells that hold weights, [C, M]."""
     used = place.inputs * place.outputs * place.blocks * array.columns_per_weight
     return used / (arrays_per_copy(place) * array.rows * array.cols)
+
+
+def tile_spread(place: Placement, arrays_per_tile: Scalar) -> tuple[Scalar, Scalar]:
+    """Tiles that an input slice goes to, and that an output slice comes from, each [C, M].
+
+    A tile holds a rectangle of the grid of splits: all row splits of a column first, so that
+    partial sums meet inside the tile, then as many columns as fit.  The transposed direction swaps
+    the two numbers.
+    """
+    rows_in_tile = np.minimum(place.row_splits, arrays_per_tile)
+    cols_in_tile = np.maximum(np.floor(arrays_per_tile / rows_in_tile), 1.0)
+    return (
+        np.ceil(place.col_splits / cols_in_tile),
+        np.ceil(place.row_splits / rows_in_tile),
+    )

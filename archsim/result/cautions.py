@@ -10,7 +10,6 @@ from archsim.architecture import Architecture
 from archsim.hardware.limits import ir_drop, read_noise, settling_ratios
 from archsim.simulation.estimate import Estimate
 from archsim.units import format_quantity
-from archsim.workload.graph import OpKind
 
 # Output noise and IR drop that training is usually said to bear (reference `gv16.noise`,
 # `check.irdrop_onen_mid_ns21_32nm_4F`).
@@ -75,12 +74,7 @@ def _physics(architecture: Architecture) -> list[Caution]:
 
 def _algorithm(estimate: Estimate, architecture: Architecture) -> list[Caution]:
     policy = architecture.schedule
-    program = estimate.program
-    norms = sum(
-        kind is OpKind.NORMALISATION
-        for kind, waits in zip(program.op_kind, program.barrier, strict=True)
-        if waits
-    )
+    norms = estimate.program.minibatch_norms
     found = []
     if norms and policy.batchnorm == "batch" and policy.mode == "pipelined":
         found.append(

@@ -20,7 +20,7 @@ from archsim.result.layers import layer_rows, pulses_per_device
 from archsim.result.schema import SCHEMA_VERSION
 from archsim.simulation.estimate import Estimate, estimate
 from archsim.simulation.program import Program
-from archsim.workload.training import TrainingGraph, saved_activation_bytes
+from archsim.workload.training import TaskKind, TrainingGraph, saved_activation_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +163,8 @@ def _accelerator(
         },
         "array_utilisation": _array_utilisation(priced),
         "cell_utilisation": _cell_utilisation(priced),
-        "bottleneck": f"{limit.replace('_', ' ')} ({100 * limit_s / step_s:.0f} % of the step)",
-        "critical": _critical(priced, split.critical_tasks),
+        "bottleneck": limit,
+        "critical": _critical(priced, split.critical_tasks, limit, limit_s / step_s),
         "staleness_samples": float(priced.staleness_samples[0]),
         "saved_activation_bytes_on_chip": saved * (1.0 - spilled),
         "saved_activation_bytes_spilled": saved * spilled,
@@ -202,13 +202,39 @@ def _cell_utilisation(priced: Estimate) -> float:
     return float((arrays * mapping.cell_utilisation[0]).sum() / max(float(arrays.sum()), 1.0))
 
 
-def _critical(priced: Estimate, tasks: tuple[int, ...]) -> str:
-    """The task that takes most of the critical path, named."""
-    if not tasks:
-        return ""
-    duration = priced.costs.main_s[0] + priced.costs.transfer_s[0]
-    worst = max(tasks, key=lambda task: float(duration[task]))
-    return f"{priced.program.names[worst]} is the longest task on the critical path"
+_LIMIT_WORDS = {
+    "arrays": "Crossbar arrays",
+    "vector_unit": "The vector unit",
+    "matrix_unit": "The matrix unit",
+    "activation_buffer": "The activation buffer",
+    "mesh": "The mesh",
+    "dram": "DRAM",
+    "data movement": "Data movement",
+}
+
+
+def _critical(priced: Estimate, tasks: tuple[int, ...], limit: str, share: float) -> str:
+    """What limits the step, in a sentence: the resource, and the longest task on its path."""
+    verb = "take" if limit == "arrays" else "takes"
+    sentence = f"{_LIMIT_WORDS[limit]} {verb} {100 * share:.0f} % of the step"
+    norms = priced.program.minibatch_norms
+    if norms and priced.timeline.segments.count > norms:
+        sentence += f", one layer at a time between {norms} minibatch barriers"
+    if tasks:
+        duration = priced.costs.main_s[0] + priced.costs.transfer_s[0]
+        worst = max(tasks, key=lambda task: float(duration[task]))
+        kind = priced.program.kind[worst]
+        what = _TASK_WORDS.get(kind, str(kind or "").replace("_", " ")) if kind else "averaging"
+        sentence += f"; longest task: {what} of {priced.program.ops[worst]}"
+    return sentence
+
+
+_TASK_WORDS = {
+    TaskKind.FORWARD: "forward pass",
+    TaskKind.INPUT_GRADIENT: "transposed read",
+    TaskKind.WEIGHT_GRADIENT: "update",
+    TaskKind.DIGITAL_BACKWARD: "backward pass",
+}
 
 
 def _update_detail(energy: tuple[EnergyRow, ...]) -> dict[str, float]:

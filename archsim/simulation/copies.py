@@ -8,24 +8,16 @@ import numpy as np
 
 from archsim.architecture import Architecture
 from archsim.fields import Scalar
-from archsim.hardware.crossbar import Direction, Placement, PulseStatistics
 from archsim.mapping import Mapping
+from archsim.mapping.averaging import averaging
 from archsim.simulation.columns import CostColumns, use_activation_buffer, use_vector_unit
 from archsim.simulation.program import IntArray, Program
-
-# Writing a row back fires the row in every slot of its train and a column in half of them.
-WRITE_BACK_DENSITY = 0.5
 
 
 def add_per_step_work(
     build: CostColumns, program: Program, architecture: Architecture, mapping: Mapping
 ) -> None:
-    """Once per step and matrix: keep averaged copies equal; step the weights held digitally.
-
-    Averaging reads every row of every copy (one-hot transposed reads), sums the copies on the
-    vector unit and writes the mean back row by row with one pulse train per row; its cost is spread
-    over `sync_interval` steps.
-    """
+    """Keep averaged copies equal; step the weights that are held digitally."""
     count = len(program.matrices.names)
     columns = np.arange(program.size - count, program.size)
     if not count:
@@ -34,9 +26,8 @@ def add_per_step_work(
     trained = program.matrices.updates > 0
     held = (1.0 - mapping.on_array) * trained
     if held.any():
-        weights = (
-            held * program.matrices.inputs * program.matrices.outputs * (program.matrices.blocks)
-        )
+        weights = held * program.matrices.inputs * program.matrices.outputs
+        weights = weights * program.matrices.blocks
         none = np.zeros_like(weights)
         counts: Sequence[Scalar] = [weights, weights] + [none] * 6
         use_vector_unit(build, architecture, columns, counts)
@@ -51,44 +42,20 @@ def _average_copies(
     mapping: Mapping,
     columns: IntArray,
 ) -> None:
-    policy = architecture.mapping
+    """The cost of averaging, spread over the steps of a synchronisation interval."""
+    policy, mesh = architecture.mapping, architecture.mesh
     copied = (mapping.copies > 1) & mapping.on_array & (program.matrices.updates > 0)
     if policy.sync != "average" or not copied.any():
         return
-    crossbar, place = architecture.crossbar, mapping.place
+    sync = averaging(architecture, mapping.place)
     share = copied / policy.sync_interval
-    rows = np.minimum(place.inputs * place.blocks_per_array, architecture.array.rows)
-    read = crossbar.read_cost(place, Direction.FORWARD)
-    one_row = Placement(
-        inputs=np.ones_like(np.asarray(place.inputs)),
-        outputs=place.outputs,
-        blocks=place.blocks,
-        blocks_per_array=np.ones_like(np.asarray(place.inputs)),
-        row_splits=place.row_splits,
-        col_splits=place.col_splits,
-    )
-    one = np.ones_like(np.asarray(place.inputs))
-    density = WRITE_BACK_DENSITY * one
-    write = crossbar.update_cost(one_row, PulseStatistics(one, density, one, 2.0 * one))
-    duration = share * rows * (read.interval_s + write.duration_s)
-    build.main[:, columns] += duration
-    build.array[:, columns] += duration
-    accesses = share * mapping.copies * place.inputs
-    for component, energy in read.energy_j.items():
-        driven = 1.0 / place.inputs if component in _PER_DRIVEN_LINE else 1.0
-        build.add_energy(component, columns, accesses * energy * driven)
-    for component, energy in write.energy_j.items():
-        build.add_energy(component, columns, accesses * energy)
-    weights = place.inputs * place.outputs * place.blocks
-    none = np.zeros_like(np.asarray(weights))
-    counts: Sequence[Scalar] = [share * (mapping.copies - 1) * weights, share * weights] + [
-        none
-    ] * 6
+    build.main[:, columns] += share * sync.array_s
+    build.array[:, columns] += share * sync.array_s
+    for component, energy in sync.energy_j.items():
+        build.add_energy(component, columns, share * mapping.copies * energy)
+    extra = share * (mapping.copies - 1.0)
+    none = np.zeros_like(share)
+    counts: Sequence[Scalar] = [extra * sync.additions, share * sync.additions] + [none] * 6
     use_vector_unit(build, architecture, columns, counts)
-    bits = share * 2.0 * mapping.copies * weights * architecture.numbers.parameter_bits
-    build.shared["mesh"][:, columns] += architecture.mesh.occupancy_s(bits)
-    build.add_energy("mesh", columns, architecture.mesh.energy_j(bits))
-
-
-# Read energy that scales with the driven rows: a one-hot read drives one.
-_PER_DRIVEN_LINE = ("array_devices", "array_lines", "input_drivers")
+    build.shared["mesh"][:, columns] += mesh.occupancy_s(extra * sync.bit_hops)
+    build.add_energy("mesh", columns, mesh.energy_j(extra * sync.bit_hops))

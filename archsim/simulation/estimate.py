@@ -11,9 +11,9 @@ import numpy as np
 from archsim.architecture import Architecture
 from archsim.fields import FloatArray, stack
 from archsim.mapping import Mapping, effective_pulses, map_matrices
+from archsim.mapping.averaging import WRITE_BACK_DENSITY
 from archsim.simulation.analytic import Timeline, schedule, segment_tasks
 from archsim.simulation.columns import TaskCosts
-from archsim.simulation.copies import WRITE_BACK_DENSITY
 from archsim.simulation.costs import task_costs
 from archsim.simulation.movement import add_spills, saved_bits
 from archsim.simulation.program import Program
@@ -64,7 +64,8 @@ def estimate(
     policy = architecture.schedule
     barriers = policy.batchnorm == "batch" and bool(program.barrier.any())
     pipelined = policy.mode == "pipelined"
-    mapping = map_matrices(architecture, program.matrices, barriers=barriers or not pipelined)
+    serial = barriers or not pipelined
+    mapping = map_matrices(architecture, program.matrices, batch, serial=serial)
     segments = segment_tasks(program, batch_barriers=barriers, deferred=policy.update == "deferred")
     costs = task_costs(program, architecture, mapping)
     draft = schedule(program, costs, segments, batch, pipelined=pipelined)

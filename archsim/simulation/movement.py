@@ -7,6 +7,7 @@ import numpy as np
 from archsim.architecture import Architecture
 from archsim.fields import FloatArray
 from archsim.mapping import Mapping
+from archsim.mapping.partition import tile_spread
 from archsim.simulation.columns import (
     CostColumns,
     TaskCosts,
@@ -36,23 +37,27 @@ def add_weight_data(
     update = np.array([program.kind[c] is TaskKind.WEIGHT_GRADIENT for c in columns])
     swapped = np.array([program.kind[c] is TaskKind.INPUT_GRADIENT for c in columns])
     swapped = swapped ^ program.transposed[columns]
-    in_splits = np.where(swapped, place.row_splits, place.col_splits)
-    out_splits = np.where(swapped, place.col_splits, place.row_splits)
+    to_tiles, from_tiles = tile_spread(place, tile.arrays)
+    into = np.where(swapped, from_tiles, to_tiles)
+    out_of = np.where(swapped, to_tiles, from_tiles)
+    sums = np.where(swapped, place.col_splits, place.row_splits)
     copies = pick(mapping.copies, mapping, matrices)
     sent = np.where(update & (architecture.mapping.sync == "broadcast"), copies, 1.0)
 
-    # Every array that shares an input gets it; every row split returns partial sums.  An update
-    # sends activations along rows and errors along columns.
-    errors = program.errors_stored[columns]
-    elements_in = (program.input_elements[columns] - errors) * in_splits + errors * out_splits
-    bits_in = elements_in * numbers.activation_bits * sent
-    width = np.where(out_splits > 1, numbers.partial_sum_bits, numbers.activation_bits)
-    bits_out = program.output_elements[columns] * width * out_splits
+    # An update sends activations along rows and errors along columns.
+    errors = program.errors_stored[columns] * numbers.activation_bits * sent
+    inputs = program.input_elements[columns] * numbers.activation_bits * sent - errors
+    width = np.where(sums > 1, numbers.partial_sum_bits, numbers.activation_bits)
+    outputs = program.output_elements[columns] * width
+    bit_hops = on * (
+        inputs * mesh.spread_hops(into) + (errors + outputs) * mesh.spread_hops(out_of)
+    )
+    bits_in, bits_out = inputs * into + errors * out_of, outputs * out_of
     ports = np.ceil(pick(mapping.arrays_per_copy, mapping, matrices) * copies / tile.arrays)
-    bits = on * (bits_in + bits_out)
-    build.mesh_latency[:, columns] += mesh.latency_s(bits, ports)
-    build.shared["mesh"][:, columns] += mesh.occupancy_s(bits)
-    build.add_energy("mesh", columns, mesh.energy_j(bits))
+    farthest = mesh.spread_hops(np.maximum(into, out_of))
+    build.mesh_latency[:, columns] += mesh.latency_s(on * (bits_in + bits_out), farthest, ports)
+    build.shared["mesh"][:, columns] += mesh.occupancy_s(bit_hops)
+    build.add_energy("mesh", columns, mesh.energy_j(bit_hops))
 
     vectors, rows = program.vectors[columns], np.asarray(place.inputs) * place.blocks
     cols = np.asarray(place.outputs) * place.blocks

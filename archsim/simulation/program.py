@@ -91,6 +91,12 @@ class Program:
         """Number of tasks."""
         return len(self.names)
 
+    @property
+    def minibatch_norms(self) -> int:
+        """Normalisations by minibatch statistics, forward and backward counted apart."""
+        norms = [kind is OpKind.NORMALISATION for kind in self.op_kind]
+        return int((np.array(norms) & self.barrier).sum())
+
     def select(self, *kinds: TaskKind) -> IntArray:
         """Indices of the tasks of these kinds."""
         return np.flatnonzero([kind in kinds for kind in self.kind])

@@ -128,14 +128,18 @@ def test_a_setting_changes_what_it_names(archsim_here: Runner, tmp_path: Path) -
 
 
 def test_the_batch_of_a_shape_is_the_minibatch(archsim_here: Runner, onnx_file: Path) -> None:
-    """A shape that fixes eight samples makes a step of eight, as `--batch 8` does."""
+    """A shape that fixes eight samples makes a step of eight, as `--batch 8` does.
+
+    What an evaluation does once (reading biases) is spread over its samples, so a graph that is
+    bound at eight does a little less of it.
+    """
     arguments = ("run", onnx_file, "--arch", "protonic_256", "--json")
     shaped = archsim_here(*arguments, "--shape", "x=8x1x28x28").json
     asked = archsim_here(*arguments, "--batch", "8").json
     assert shaped["workload"]["batch"] == asked["workload"]["batch"] == 8
     assert shaped["workload"]["forward_macs"] == asked["workload"]["forward_macs"]
     for key in ("step_latency_s", "step_energy_j"):
-        assert shaped["accelerator"][key] == pytest.approx(asked["accelerator"][key], rel=1e-9)
+        assert shaped["accelerator"][key] == pytest.approx(asked["accelerator"][key], rel=1e-3)
     refused = archsim_here(*arguments[:-1], "--shape", "x=8x1x28x28", "--batch", "12")
     assert refused.code == 2
     assert "no multiple of 8" in refused.err

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from archsim.workload.onnx_reader.constants import LARGEST_KNOWN_ELEMENTS, Array
 from archsim.workload.onnx_reader.nodes import Node
+from archsim.workload.onnx_reader.operators import Scope, ShapeRule
 
 _Operand: TypeAlias = Array | None
 _Evaluator: TypeAlias = Callable[[Node, Sequence[_Operand]], "Array | Sequence[Array] | None"]
@@ -47,6 +48,17 @@ def evaluate(
         value.shape == shape for value, shape in zip(values, shapes, strict=True)
     )
     return [*values] if fits else unknown
+
+
+def shaped_by_value(node: Node) -> ShapeRule | None:
+    """The shape rule of an operator whose output's shape is that of its value, or None."""
+    return _nonzero_shape if (node.domain, node.op_type) == ("", "NonZero") else None
+
+
+def _nonzero_shape(node: Node, scope: Scope) -> list[tuple[int, tuple[int, ...]]]:
+    """NonZero gives one column of indices per element that is not zero."""
+    value = scope.required(node, 0, "the tensor whose elements are sought")
+    return [(TensorProto.INT64, (value.ndim, int(np.count_nonzero(value))))]
 
 
 def _need(operand: _Operand) -> Array:

@@ -140,7 +140,7 @@ class Scope:
 
 
 Handler: TypeAlias = Callable[[Node, Scope], Sequence[Piece]]
-SignRule: TypeAlias = Callable[[Node, Scope], bool]
+NodeRule: TypeAlias = Callable[[Node, Scope], bool]
 # Output types for an operator without an ONNX shape function: (element type, shape) each.
 ShapeRule: TypeAlias = Callable[[Node, Scope], Sequence[tuple[int, tuple[int, ...]]]]
 
@@ -167,15 +167,30 @@ def data_keeps_sign(node: Node, scope: Scope) -> bool:
     return found is not None and found.nonnegative
 
 
+def never(node: Node, scope: Scope) -> bool:
+    """Not for any node."""
+    return False
+
+
+def always(node: Node, scope: Scope) -> bool:
+    """For every node."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """One operator that the reader understands."""
+    """One operator that the reader understands.
+
+    `straight_through` tells whether gradients pass though the outputs are integers, as training
+    with simulated quantisation does.
+    """
 
     op_type: str
     handler: Handler
-    sign: SignRule = signed
+    sign: NodeRule = signed
     domain: str = ""
     shapes: ShapeRule | None = None
+    straight_through: NodeRule = never
 
 
 def per_element(  # the classes of DigitalWork, per element

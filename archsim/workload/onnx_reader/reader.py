@@ -140,5 +140,8 @@ def _notes(
                 "the convolutions.",
             )
         )
-    once = {note.code: note for _, piece in reversed(pieces) for note in piece.notes}
+    once: dict[str, Note] = {}
+    for _, piece in pieces:
+        for note in piece.notes:
+            once.setdefault(note.code, note)
     return (*found, *once.values())

@@ -109,12 +109,24 @@ def _infer_with_onnx(
             remedy="Check the file, and the sizes given with --batch, --dim and --shape.",
         ) from None
     return [
-        _checked(node, name, inferred.get(name)) if _wanted(scope, index, name) else None
+        _checked(node, name, inferred.get(name))
+        if wanted(scope, index, name)
+        else _if_known(inferred.get(name))
         for index, name in enumerate(node.outputs)
     ]
 
 
-def _wanted(scope: Scope, index: int, name: str) -> bool:
+def _if_known(found: onnx.TypeProto | None) -> TypeAndShape | None:
+    """The type of an output that nothing reads, where it is there for the asking."""
+    if found is None or not found.tensor_type.HasField("shape"):
+        return None
+    dims = found.tensor_type.shape.dim
+    if not all(dim.HasField("dim_value") and dim.dim_value >= 0 for dim in dims):
+        return None
+    return found.tensor_type.elem_type, tuple(dim.dim_value for dim in dims)
+
+
+def wanted(scope: Scope, index: int, name: str) -> bool:
     """Whether an output is there and matters: the first does, others if something reads them."""
     return bool(name) and (index == 0 or name in scope.consumers or name in scope.results)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -13,7 +13,7 @@ from onnx import TensorProto
 from archsim.errors import InputError
 from archsim.workload.graph import TensorInfo
 from archsim.workload.onnx_reader.constants import Constant, constant_node, lineages
-from archsim.workload.onnx_reader.evaluate import evaluate
+from archsim.workload.onnx_reader.evaluate import evaluate, shaped_by_value
 from archsim.workload.onnx_reader.families.embedding import is_constant_lookup
 from archsim.workload.onnx_reader.families.matmul import is_constant_product
 from archsim.workload.onnx_reader.nodes import Node
@@ -24,7 +24,7 @@ from archsim.workload.onnx_reader.registry import (
     lookup,
     unsupported,
 )
-from archsim.workload.onnx_reader.shapes import infer, tensor_info, type_proto
+from archsim.workload.onnx_reader.shapes import infer, tensor_info, type_proto, wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class _Tracer:
             self._fold_shape(node)
             return
         operator = lookup(node)
-        rule = None if operator is None else operator.shapes
+        rule = shaped_by_value(node) or (None if operator is None else operator.shapes)
         inferred = [
             entry if entry is not None else (0, ())
             for entry in infer(node, self.scope, self.types, self.opsets, rule)
@@ -137,9 +137,10 @@ class _Tracer:
         if operator is None:
             raise UnsupportedOperators(unsupported([node]))
         nonnegative = operator.sign(node, self.scope)
+        through = operator.straight_through(node, self.scope)
         found = infer(node, self.scope, self.types, self.opsets, operator.shapes)
-        for name, entry in zip(node.outputs, found, strict=False):
-            if entry is None:
+        for index, (name, entry) in enumerate(zip(node.outputs, found, strict=False)):
+            if entry is None or not wanted(self.scope, index, name):
                 continue
             element_type, shape = entry
             if 0 in shape:
@@ -148,11 +149,21 @@ class _Tracer:
                     place=node.place,
                     remedy="Check the sizes given with --batch, --dim and --shape.",
                 )
-            self.tensors[name] = tensor_info(name, element_type, shape, nonnegative=nonnegative)
+            info = tensor_info(name, element_type, shape, nonnegative=nonnegative)
+            if through or self._carries_gradient(node, element_type):
+                info = replace(info, floating=True)
+            self.tensors[name] = info
             self.types[name] = type_proto(element_type, shape)
         for piece in self._pieces(node, operator):
             self.tensors.update({entry.name: entry for entry in piece.internal})
             self.pieces.append((node, piece))
+
+    def _carries_gradient(self, node: Node, element_type: int) -> bool:
+        """Whether the node hands on a quantised tensor through which gradients pass."""
+        source = self.tensors.get(node.input(0))
+        if source is None or not source.floating:
+            return False
+        return self.types[source.name].tensor_type.elem_type == element_type
 
     def _pieces(self, node: Node, operator: Operator) -> Sequence[Piece]:
         try:

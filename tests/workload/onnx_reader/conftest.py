@@ -42,9 +42,7 @@ def make_network(
     results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
     graph = helper.make_graph(list(nodes), "network", infos, results, initializers)
     imports = [helper.make_opsetid("", opset), helper.make_opsetid("local", 1)]
-    return helper.make_model(
-        graph, opset_imports=imports, ir_version=10, functions=list(functions)
-    )
+    return helper.make_model(graph, opset_imports=imports, ir_version=10, functions=list(functions))
 
 
 @pytest.fixture

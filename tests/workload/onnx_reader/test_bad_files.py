@@ -203,7 +203,11 @@ def test_function_that_unfolds_without_end_is_refused(network) -> None:
     functions = [recursive(f"F{i}", f"F{i + 1}", 10) for i in range(30)]
     functions.append(
         helper.make_function(
-            "local", "F30", ["a"], ["b"], [node("Relu", ["a"], ["b"])],
+            "local",
+            "F30",
+            ["a"],
+            ["b"],
+            [node("Relu", ["a"], ["b"])],
             [helper.make_opsetid("", 20)],
         )
     )
@@ -217,9 +221,7 @@ def test_local_function_is_replaced_by_its_body(network) -> None:
         "local", "Linear", ["a", "w", "c"], ["b"], body, [helper.make_opsetid("", 20)]
     )
     nodes = [helper.make_node("Linear", ["x", "w", "c"], ["y"], domain="local")]
-    model = network(
-        nodes, {"x": [4, 16]}, ["y"], {"w": [16, 8], "c": [8]}, functions=[function]
-    )
+    model = network(nodes, {"x": [4, 16]}, ["y"], {"w": [16, 8], "c": [8]}, functions=[function])
     workload = workload_from_model(model, name="test")
     assert workload.parameter_count == 16 * 8 + 8
     assert sum(workload.macs(op) for op in workload.ops) == 4 * 16 * 8
@@ -246,8 +248,11 @@ def test_random_damage_never_escapes_as_another_error(tmp_path: Path) -> None:
 
 def test_sequence_input_is_refused() -> None:
     value = helper.make_tensor_sequence_value_info("s", TensorProto.FLOAT, [1])
-    graph = helper.make_graph([node("Identity", ["s"], ["y"])], "g", [value], [
-        helper.make_tensor_sequence_value_info("y", TensorProto.FLOAT, [1])
-    ])
+    graph = helper.make_graph(
+        [node("Identity", ["s"], ["y"])],
+        "g",
+        [value],
+        [helper.make_tensor_sequence_value_info("y", TensorProto.FLOAT, [1])],
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     assert "'s' is no tensor" in refusal(model)

@@ -172,7 +172,10 @@ def test_shape_arithmetic_is_evaluated(network) -> None:
         make("MatMul", ["flat", "w"], ["y"]),
     ]
     numbers = {
-        "zero": np.int64(0), "one": np.int64(1), "axis": np.array([0]), "width": np.array([16])
+        "zero": np.int64(0),
+        "one": np.int64(1),
+        "axis": np.array([0]),
+        "width": np.array([16]),
     }
     weights = {name: np.asarray(value, np.int64) for name, value in numbers.items()}
     model = network(nodes, {"x": ["batch", "seq", 16]}, ["y"], {**weights, "w": [16, 8]})

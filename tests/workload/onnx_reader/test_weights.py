@@ -174,9 +174,11 @@ def test_added_vector_is_the_bias_of_the_matmul_and_counts_once(network, first: 
     assert workload.matrices["w"].bias == "b"
     assert workload.parameters["b"].role is ParameterRole.BIAS
     assert workload.parameter_count == 136
-    gemm = read(network(
-        [make("Gemm", ["x", "w", "b"], ["y"])], {"x": [4, 16]}, ["y"], {"w": [16, 8], "b": [8]}
-    )).ops[0]
+    gemm = read(
+        network(
+            [make("Gemm", ["x", "w", "b"], ["y"])], {"x": [4, 16]}, ["y"], {"w": [16, 8], "b": [8]}
+        )
+    ).ops[0]
     assert (op.forward, op.backward) == (gemm.forward, gemm.backward)
     assert op.forward.add == 4 * 8
     assert op.backward.add == 3 * 8

@@ -21,11 +21,11 @@ from archsim.workload.graph import (
 )
 from archsim.workload.onnx_reader.nodes import Node
 from archsim.workload.onnx_reader.operators import (
+    NodeRule,
     Operator,
     Piece,
     Read,
     Scope,
-    SignRule,
     keeps_sign,
     nonnegative,
     per_element,
@@ -204,7 +204,7 @@ def _parametric(node: Node, scope: Scope) -> Sequence[Piece]:
     ]
 
 
-_SIGNS: Mapping[str, SignRule] = {
+_SIGNS: Mapping[str, NodeRule] = {
     **dict.fromkeys(
         ("Relu", "Abs", "Sigmoid", "HardSigmoid", "Softplus", "Exp", "Sqrt", "ThresholdedRelu"),
         nonnegative,

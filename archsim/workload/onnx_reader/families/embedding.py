@@ -45,13 +45,13 @@ def is_constant_lookup(node: Node, scope: Scope) -> bool:
     return not (readers & _WEIGHT_READERS) and readers != {"Mul"}
 
 
-def _readers(name: str, scope: Scope) -> set[str]:
-    """Types of the operators that read `name`, also through reshapes."""
+def _readers(name: str, scope: Scope, through: frozenset[str] = _RESHAPING) -> set[str]:
+    """Types of the operators that read `name`, also through those named in `through`."""
     found: set[str] = set()
     stack = [name]
     while stack:
         for reader in scope.consumers.get(stack.pop(), ()):
-            if reader.op_type in _RESHAPING:
+            if reader.op_type in through:
                 stack.extend(reader.outputs)
             else:
                 found.add(reader.op_type)
@@ -65,11 +65,18 @@ def _gather(node: Node, scope: Scope) -> Sequence[Piece]:
         forward = DigitalWork(read=part, written=part)
         backward = DigitalWork(add=max(part - source, 0), read=part, written=source)
         return [movement(node, scope, "copies a part", forward, backward)]
-    if not table.floating:
+    if not table.floating and not _quantised_rows(node, scope):
         size = scope.elements(node.outputs[0])
         forward = DigitalWork(read=scope.elements(node.input(1)) + size, written=size)
         return [movement(node, scope, "looks up constants", forward)]
     return [_lookup(node, scope)]
+
+
+def _quantised_rows(node: Node, scope: Scope) -> bool:
+    """Whether the node reads rows of a learned table that is stored in few bits."""
+    table = scope.constant(node.input(0))
+    readers = _readers(node.outputs[0], scope, _RESHAPING | {"Transpose"})
+    return table is not None and bool(table.view) and readers == {"DequantizeLinear"}
 
 
 def _lookup(node: Node, scope: Scope) -> Piece:
@@ -92,4 +99,4 @@ def _lookup(node: Node, scope: Scope) -> Piece:
     )
 
 
-OPERATORS = (Operator("Gather", _gather, data_keeps_sign),)
+OPERATORS = (Operator("Gather", _gather, data_keeps_sign, straight_through=_quantised_rows),)

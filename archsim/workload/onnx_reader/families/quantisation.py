@@ -10,6 +10,7 @@ from archsim.workload.onnx_reader.operators import (
     Operator,
     Piece,
     Scope,
+    always,
     data_keeps_sign,
     per_element,
 )
@@ -42,12 +43,13 @@ def _piece(node: Node, scope: Scope, work: DigitalWork, reason: str) -> Piece:
         outputs=scope.results_of(node),
         reason=reason,
         forward=work + DigitalWork(read=n, written=n),
+        # The straight-through gradient passes unchanged.
         backward=NO_WORK,
     )
 
 
 OPERATORS = (
-    Operator("QuantizeLinear", _quantise, data_keeps_sign),
+    Operator("QuantizeLinear", _quantise, data_keeps_sign, straight_through=always),
     Operator("DequantizeLinear", _dequantise, data_keeps_sign),
-    Operator("DynamicQuantizeLinear", _dynamic),
+    Operator("DynamicQuantizeLinear", _dynamic, straight_through=always),
 )

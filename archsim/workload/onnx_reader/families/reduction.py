@@ -8,10 +8,10 @@ from typing import TypeAlias
 from archsim.workload.graph import NO_WORK, DigitalWork, OpKind, Saved, SavedForm
 from archsim.workload.onnx_reader.nodes import Node
 from archsim.workload.onnx_reader.operators import (
+    NodeRule,
     Operator,
     Piece,
     Scope,
-    SignRule,
     data_keeps_sign,
     nonnegative,
     per_element,
@@ -62,7 +62,7 @@ def _log_sum_exp(n: int, m: int) -> tuple[DigitalWork, DigitalWork]:
     return forward, DigitalWork(add=n, exp=n, mul=n)
 
 
-_REDUCTIONS: Mapping[str, tuple[_Work, SavedForm | None, SignRule]] = {
+_REDUCTIONS: Mapping[str, tuple[_Work, SavedForm | None, NodeRule]] = {
     "ReduceSum": (_sum, None, data_keeps_sign),
     "ReduceMean": (_mean, None, data_keeps_sign),
     "ReduceMax": (_extreme, SavedForm.INDEX, data_keeps_sign),

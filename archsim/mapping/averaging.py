@@ -1,0 +1,60 @@
+"""Keeping averaged copies equal: what one synchronisation asks of arrays, mesh and vector unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from archsim.architecture import Architecture
+from archsim.fields import FloatArray
+from archsim.hardware.crossbar import Direction, Placement, PulseStatistics
+from archsim.mapping.partition import arrays_per_copy
+
+# Writing a row back fires the row in every slot of its train and a column in half of them.
+WRITE_BACK_DENSITY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Averaging:
+    """One synchronisation of each matrix, [C, M].
+
+    `array_s` is how long the arrays of every copy are taken (all copies at once), `energy_j` what
+    one copy spends by component, `bit_hops` the mesh traffic of each copy beyond the first, and
+    `additions` the sums that each of those takes.
+    """
+
+    array_s: FloatArray
+    energy_j: Mapping[str, FloatArray]
+    bit_hops: FloatArray
+    additions: FloatArray
+
+
+def averaging(architecture: Architecture, place: Placement) -> Averaging:
+    """Read every row of every copy (one-hot), average digitally, write the mean back row by row.
+
+    Copies are combined along a chain and the mean is sent back along it.  Neighbouring copies are
+    as many hops apart as a copy has tiles, but no more than two random tiles of the mesh.
+    """
+    crossbar, mesh = architecture.crossbar, architecture.mesh
+    one = np.ones_like(np.asarray(place.inputs))
+    one_row = Placement(one, place.outputs, place.blocks, one, one, place.col_splits)
+    read = crossbar.read_cost(one_row, Direction.FORWARD)
+    # Both polarities, one after the other.
+    pulses = PulseStatistics(one, WRITE_BACK_DENSITY * one, one, 2.0 * one)
+    write = crossbar.update_cost(one_row, pulses)
+    rows = np.minimum(place.inputs * place.blocks_per_array, architecture.array.rows)
+    parts = {**read.energy_j}
+    for component, energy in write.energy_j.items():
+        parts[component] = parts.get(component, 0.0) + energy
+    weights = np.asarray(place.inputs * place.outputs * place.blocks)
+    tiles = np.ceil(arrays_per_copy(place) / architecture.tile.arrays)
+    distance = np.minimum(tiles, np.maximum(mesh.mean_hops, 1.0))
+    bits = weights * architecture.numbers.partial_sum_bits
+    return Averaging(
+        array_s=np.asarray(rows * (read.interval_s + write.duration_s)),
+        energy_j={name: np.asarray(place.inputs * value) for name, value in parts.items()},
+        bit_hops=np.asarray(2.0 * bits * distance),
+        additions=weights,
+    )
