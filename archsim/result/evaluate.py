@@ -218,7 +218,8 @@ def _critical(priced: Estimate, tasks: tuple[int, ...], limit: str, share: float
     verb = "take" if limit == "arrays" else "takes"
     sentence = f"{_LIMIT_WORDS[limit]} {verb} {100 * share:.0f} % of the step"
     norms = priced.program.minibatch_norms
-    if norms and priced.timeline.segments.count > norms:
+    # Without barriers there are at most the sample's pass, deferred updates and the optimizer.
+    if norms and priced.timeline.segments.count > 3:
         sentence += f", one layer at a time between {norms} minibatch barriers"
     if tasks:
         duration = priced.costs.main_s[0] + priced.costs.transfer_s[0]
