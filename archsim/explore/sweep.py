@@ -180,22 +180,12 @@ def _headlines(found: Estimate, workload: SweepWorkload) -> dict[str, FloatArray
         "average_power_w": energy_j / latency_s,
         "area_m2": found.area_m2,
         "arrays_used": found.mapping.arrays_used,
-        "array_utilisation": _array_utilisation(found),
+        "array_utilisation": found.array_utilisation,
     }
     if workload.gpu is not None:
         columns["speedup"] = workload.gpu.step_latency_s / latency_s
         columns["energy_ratio"] = workload.gpu.step_energy_j / energy_j
     return columns
-
-
-def _array_utilisation(found: Estimate) -> FloatArray:
-    """Busy time of arrays over all arrays of the chip and the step, [C]."""
-    busy_s = found.timeline.resource_s[:, : len(found.program.matrices.names)]
-    mapping = found.mapping
-    arrays = mapping.arrays_per_copy * mapping.copies * mapping.on_array
-    return np.asarray(
-        (busy_s * arrays).sum(axis=1) / (found.arrays_available * found.step_latency_s)
-    )
 
 
 def _misfit(found: Estimate, index: int, point: int) -> Failure:

@@ -184,8 +184,9 @@ class Crossbar:
         rows = place.inputs * place.blocks * place.col_splits
         cols = place.outputs * columns * place.blocks * place.row_splits
         length = update.train_length
-        row_pulses = rows * length * pulses.probability_x * pulses.error_signs
-        col_pulses = cols * length * pulses.probability_error * pulses.input_signs
+        row_turns, col_turns = update.line_turns(pulses.input_signs, pulses.error_signs)
+        row_pulses = rows * length * pulses.probability_x * row_turns
+        col_pulses = cols * length * pulses.probability_error * col_turns
         half_v2 = device.mean_square_half_bias_v2
         row_c = array.line_capacitance_f(array.cols, device.gate_capacitance_f)
         col_c = array.line_capacitance_f(array.rows, device.gate_capacitance_f)
@@ -197,11 +198,7 @@ class Crossbar:
         half_selects = (
             cells
             * length
-            * (
-                pulses.probability_x * pulses.error_signs
-                + pulses.probability_error * pulses.input_signs
-                - 2.0 * both
-            )
+            * (pulses.probability_x * row_turns + pulses.probability_error * col_turns - 2.0 * both)
         )
         devices_j = (
             coincidences * device.coincidence_energy_j()

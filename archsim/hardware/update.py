@@ -34,6 +34,17 @@ class UpdateScheme(Component):
             return input_signs * error_signs
         return 2.0 + 0.0 * (input_signs + error_signs)
 
+    def line_turns(self, input_signs: Scalar, error_signs: Scalar) -> tuple[Scalar, Scalar]:
+        """In how many phases a row, and a column, may fire.
+
+        `half_bias`: a row in one phase per sign of the error, a column in one per sign of the
+        input.  `two_phase`: bipolar rows serve both signs of the input at once, so a row may fire
+        in both phases and a column in the one of its own sign.
+        """
+        if self.scheme == "half_bias":
+            return error_signs, input_signs
+        return 2.0 + 0.0 * error_signs, 1.0 + 0.0 * input_signs
+
     def firing_probability(self, vectors: Scalar) -> Scalar:
         """Mean chance that a line fires in a slot, if a sample makes `vectors` updates.
 

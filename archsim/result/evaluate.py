@@ -161,7 +161,7 @@ def _accelerator(
         "area_by_component_m2": {
             name: float(value[0]) for name, value in priced.area_by_component_m2.items()
         },
-        "array_utilisation": _array_utilisation(priced),
+        "array_utilisation": float(priced.array_utilisation[0]),
         "cell_utilisation": _cell_utilisation(priced),
         "bottleneck": limit,
         "critical": _critical(priced, split.critical_tasks, limit, limit_s / step_s),
@@ -184,15 +184,6 @@ def _busy(priced: Estimate) -> dict[str, float]:
         key = "arrays (busiest)" if name.startswith("arrays:") else name
         found[key] = max(found.get(key, 0.0), float(value))
     return found
-
-
-def _array_utilisation(priced: Estimate) -> float:
-    """Busy time of arrays over all arrays of the chip and the step."""
-    count = len(priced.program.matrices.names)
-    busy = priced.timeline.resource_s[0, :count]
-    arrays = priced.mapping.arrays_per_copy[0] * priced.mapping.copies[0]
-    step_s, available = float(priced.step_latency_s[0]), float(priced.arrays_available[0])
-    return float((busy * arrays).sum() / (available * step_s))
 
 
 def _cell_utilisation(priced: Estimate) -> float:

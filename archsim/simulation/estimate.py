@@ -49,6 +49,14 @@ class Estimate:
     staleness_samples: FloatArray
     pulses_per_step: FloatArray
 
+    @property
+    def array_utilisation(self) -> FloatArray:
+        """Busy time of arrays over all arrays of the chip and the step, [C]."""
+        busy_s = self.timeline.resource_s[:, : len(self.program.matrices.names)]
+        arrays = self.mapping.arrays_per_copy * self.mapping.copies * self.mapping.on_array
+        available = self.arrays_available * self.step_latency_s
+        return np.asarray((busy_s * arrays).sum(axis=1) / available)
+
 
 def estimate(
     program: Program, architectures: Sequence[Architecture], batches: Sequence[int]
