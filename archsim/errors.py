@@ -10,6 +10,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+# Comparing texts costs the product of their lengths, and names come from hostile files too.
+_LONGEST_COMPARED = 200
+
 
 class InputError(Exception):
     """Wrong use or bad input: a readable message for the person who gave the input.
@@ -37,7 +40,10 @@ class InputError(Exception):
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """The choice that `word` was most likely meant to be, or None if nothing is close."""
-    matches = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)
+    if len(word) > _LONGEST_COMPARED:
+        return None
+    names = [choice for choice in choices if len(choice) <= _LONGEST_COMPARED]
+    matches = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return matches[0] if matches else None
 
 

@@ -31,10 +31,12 @@ Scalar: TypeAlias = float | FloatArray
 _SUFFIXES = (
     "_flop_per_s",
     "_bit_per_s",
+    "_j_per_bit_m",
     "_j_per_bit",
     "_m2_per_bit",
     "_w_per_bit",
     "_w_per_m2",
+    "_ohm_per_m",
     "_f_per_m",
     "_siemens",
     "_bit",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
+import numpy as np
 from pydantic import model_validator
 
 from archsim.algorithm.sgd import PlainSgd
@@ -68,8 +69,8 @@ class Architecture(Component):
             if line_map.floating_in_update != same_axis:
                 raise ValueError(
                     f"array.line_map.floating_in_update must be '{same_axis}': during an update "
-                    "the channel terminal on the gate's axis floats, else half-selected channels "
-                    "conduct"
+                    "the channel terminal on the gate's axis floats, so that channels take the "
+                    "potential of the other axis"
                 )
         elif line_map.floating_in_update != "none":
             raise ValueError(
@@ -83,6 +84,23 @@ class Architecture(Component):
     def crossbar(self) -> Crossbar:
         """One array with its periphery, as a cost model."""
         return Crossbar(self.device, self.array, self.read, self.update, self.periphery, self.adc)
+
+    def area_by_component_m2(self) -> dict[str, Scalar]:
+        """Area of the chip by component."""
+        arrays, tiles = self.arrays_available, self.mesh.tiles
+        parts = {name: arrays * area for name, area in self.crossbar.area_by_component_m2().items()}
+        parts["tile_buffers"] = tiles * self.tile.buffer.area_m2
+        parts["activation_buffer"] = self.activation_buffer.area_m2
+        parts["vector_unit"] = self.vector_unit.area_m2
+        parts["matrix_unit"] = self.matrix_unit.area_m2
+        parts["mesh"] = tiles * self.mesh.router_area_m2
+        return parts
+
+    @property
+    def hop_m(self) -> Scalar:
+        """Distance between neighbouring routers: the side of a square tile's share of the chip."""
+        area = sum(self.area_by_component_m2().values())
+        return np.sqrt(np.asarray(area) / self.mesh.tiles)
 
     @property
     def arrays_available(self) -> Scalar:

@@ -154,9 +154,14 @@ def _task_order(
 def _fill(columns: dict[str, FloatArray], row: int, kernel: Kernel, workload: Workload) -> None:
     """Add the counts of `kernel` at its root's `row`."""
     samples = workload.samples
+    columns["launches"][row] = _launches(kernel)
+    if kernel.root.per_step:
+        # Work on parameters alone is traffic of parameters: once per step, whatever the batch.
+        moved = (task.work.read + task.work.written for task in kernel.tasks)
+        columns["weight_elements"][row] += sum(moved)
+        return
     columns["read_elements"][row] = kernel.read_elements / samples
     columns["written_elements"][row] = kernel.written_elements / samples
-    columns["launches"][row] = _launches(kernel)
     for task in kernel.tasks:
         work = task.work
         special = work.div + work.exp + work.log + work.sqrt + work.special
@@ -211,7 +216,7 @@ def _weighted(task: TrainingTask, matrix: WeightMatrix, samples: int) -> _Produc
         inputs, outputs = outputs, inputs
     blocks = float(matrix.blocks)
     grouped = matrix.blocks > 1
-    vectors = use.vectors / samples
+    vectors = use.vectors_per_block(matrix) / samples
     if task.kind is TaskKind.WEIGHT_GRADIENT:
         return _Product(blocks, inputs, outputs, vectors, "k", grouped=grouped)
     steps = float(use.sequential_steps)

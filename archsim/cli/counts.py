@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from archsim.workload.graph import NO_WORK, Op, OpKind, Workload
+from archsim.workload.gradients import matrix_parameters
+from archsim.workload.graph import UNKNOWN_ORIGIN, Op, Origin, Workload
+from archsim.workload.places import ARRAYS, where_it_runs
 from archsim.workload.training import saved_activation_bytes
 
 if TYPE_CHECKING:
     from archsim.workload.onnx_reader import UnsupportedOperators
     from archsim.workload.training import TrainingGraph
 
-# Where a kind runs unless a mapping says otherwise; movement is decided by its work.
-_PLACES: dict[OpKind, str] = {
-    OpKind.WEIGHT_MATMUL: "arrays",
-    OpKind.DYNAMIC_MATMUL: "matrix unit",
-    OpKind.EMBEDDING: "memory",
-    OpKind.MOVEMENT: "memory",
-}
 _RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
 
 
 @dataclass(frozen=True, slots=True)
 class OpRow:
-    """One operator as `inspect` shows it; counts are over the whole bound graph."""
+    """One operator as `inspect` shows it; counts are over the whole bound graph.
+
+    `operations` are the scalar operations of the digital part of its forward pass.
+    """
 
     name: str
     type: str
@@ -34,10 +32,19 @@ class OpRow:
     parameters: int
     where: str
     reason: str
+    operations: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The row as a JSON object."""
         return {field: getattr(self, field) for field in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class InArrays:
+    """What of a network would go to crossbars: parameters and forward multiply-accumulates."""
+
+    parameters: int
+    macs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,10 @@ class NetworkCounts:
     saved_activation_bytes: int
     ops: tuple[OpRow, ...]
     notes: tuple[dict[str, str], ...]
+    inputs: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    outputs: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    origin: Origin = UNKNOWN_ORIGIN
+    in_arrays: InArrays | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The JSON document of `archsim inspect --json`."""
@@ -75,6 +86,10 @@ class NetworkCounts:
             "ops": [row.as_json() for row in self.ops],
             "unsupported": [],
             "notes": list(self.notes),
+            "inputs": _described(self.inputs),
+            "outputs": _described(self.outputs),
+            "origin": _origin_json(self.origin),
+            "in_arrays": None if self.in_arrays is None else asdict(self.in_arrays),
         }
 
 
@@ -97,12 +112,43 @@ def count_network(graph: TrainingGraph) -> NetworkCounts:
             "dynamic_backward": macs.dynamic_backward,
             "total": macs.total,
         },
-        weight_matrices=sum(matrix.blocks for matrix in workload.matrices.values()),
+        weight_matrices=weight_matrices(workload),
         weight_uses=weight_uses(workload),
         saved_activation_bytes=saved_activation_bytes(graph),
         ops=rows,
         notes=tuple({"code": n.code, "message": n.message, "node": n.node} for n in workload.notes),
+        inputs=_shapes(workload, workload.inputs),
+        outputs=_shapes(workload, workload.outputs),
+        origin=workload.origin,
+        in_arrays=in_arrays(workload),
     )
+
+
+def in_arrays(workload: Workload) -> InArrays:
+    """The parameters that are the content of matrices, and the products done with them."""
+    held = matrix_parameters(workload.ops, workload)
+    names = {name for found in held.values() for name in found}
+    return InArrays(
+        sum(workload.parameters[name].elements for name in names),
+        sum(workload.macs(op) for op in workload.ops if where_it_runs(op) == ARRAYS),
+    )
+
+
+def _shapes(workload: Workload, names: Sequence[str]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    return tuple((name, workload.tensors[name].shape) for name in names)
+
+
+def _described(tensors: Iterable[tuple[str, tuple[int, ...]]]) -> list[dict[str, Any]]:
+    return [{"name": name, "shape": list(shape)} for name, shape in tensors]
+
+
+def _origin_json(origin: Origin) -> dict[str, Any]:
+    return {
+        "producer": origin.producer,
+        "producer_version": origin.producer_version,
+        "ir_version": origin.ir_version,
+        "opsets": {domain or "ai.onnx": version for domain, version in origin.opsets.items()},
+    }
 
 
 def forward_macs(workload: Workload) -> dict[str, int]:
@@ -113,22 +159,31 @@ def forward_macs(workload: Workload) -> dict[str, int]:
     return {**found, "total": sum(found.values())}
 
 
+def weight_matrices(workload: Workload) -> int:
+    """Separate matrices that the file stores: blocks apart, slices of one matrix together."""
+    stored: dict[str, int] = {}
+    for matrix in workload.matrices.values():
+        name = matrix.part_of or matrix.name
+        stored[name] = max(stored.get(name, 0), matrix.blocks)
+    return sum(stored.values())
+
+
 def weight_uses(workload: Workload) -> int:
     """How often a matrix block is put to use in one forward pass: blocks times time steps.
 
-    Every matrix of a recurrent cell is used once in each time step, also that of the input, whose
-    products could be formed for all steps at once.
+    Every matrix of a recurrent cell is used once in each time step: also that of the input, whose
+    products could be formed for all steps at once, and also one whose parts are multiplied one
+    after the other.
     """
     steps: dict[str, int] = {}
+    blocks: dict[tuple[str, str], int] = {}
     for op in workload.ops:
         if op.weight is not None:
-            cell = _cell(op)
+            cell, matrix = _cell(op), workload.matrices[op.weight.matrix]
             steps[cell] = max(steps.get(cell, 1), op.weight.sequential_steps)
-    return sum(
-        workload.matrices[op.weight.matrix].blocks * steps[_cell(op)]
-        for op in workload.ops
-        if op.weight is not None
-    )
+            use = (cell, matrix.part_of or matrix.name)
+            blocks[use] = max(blocks.get(use, 0), matrix.blocks)
+    return sum(count * steps[cell] for (cell, _), count in blocks.items())
 
 
 def _cell(op: Op) -> str:
@@ -164,13 +219,6 @@ def unsupported_json(error: UnsupportedOperators) -> dict[str, Any]:
     }
 
 
-def where_it_runs(op: Op) -> str:
-    """The part of a chip that an operator occupies, or `free` if only metadata changes."""
-    if op.kind is OpKind.MOVEMENT and op.forward == NO_WORK:
-        return "free"
-    return _PLACES.get(op.kind, "vector unit")
-
-
 def _family(op: Op) -> str:
     if op.weight is None:
         return "dynamic"
@@ -186,4 +234,5 @@ def _row(workload: Workload, op: Op) -> OpRow:
         parameters=sum(workload.parameters[name].elements for name in op.parameters),
         where=where_it_runs(op),
         reason=op.reason,
+        operations=op.forward.operations,
     )

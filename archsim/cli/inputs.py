@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from archsim.cli.options import SettingValue
     from archsim.explore.study import Study
     from archsim.workload.graph import Workload
+    from archsim.workload.onnx_reader.reader import Bindable
 
 _SPEC_SUFFIXES = frozenset({".yaml", ".yml"})
 
@@ -54,6 +55,44 @@ def read_network(
         workload = read_workload(Path(model), batch=batch, dims=dims or {}, shapes=shapes or {})
         return Network(workload, TrainingOptions())
     return _built_in(model, batch, dims or {}, shapes or {})
+
+
+def read_two_networks(
+    models: tuple[str, str],
+    *,
+    batch: int | None = None,
+    dims: Mapping[str, int] | None = None,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+) -> tuple[Network, Network]:
+    """Both networks, as `read_network`; each binding must fit one of them, and binds where it fits.
+
+    Exporters name dimensions and inputs differently, and may fix what another leaves open.
+    """
+    dims, shapes = dims or {}, shapes or {}
+    one, two = (_bindable(model) for model in models)
+    strange_dims = dims.keys() - one.symbols - two.symbols
+    strange_shapes = shapes.keys() - one.inputs - two.inputs
+    found = [
+        read_network(
+            model,
+            batch=batch,
+            dims={k: v for k, v in dims.items() if k in names.symbols | strange_dims},
+            shapes={k: v for k, v in shapes.items() if k in names.inputs | strange_shapes},
+        )
+        for model, names in zip(models, (one, two), strict=True)
+    ]
+    return found[0], found[1]
+
+
+def _bindable(model: str) -> Bindable:
+    from archsim.workload.onnx_reader.loading import load_model
+    from archsim.workload.onnx_reader.reader import bindable
+
+    if _is_onnx_path(model):
+        return bindable(load_model(Path(model))[0])
+    from archsim.workload.spec import WORKLOAD_MODEL
+
+    return bindable(load(model, WORKLOAD_MODEL, data_folder("workloads")).value.build())
 
 
 def load_architecture(

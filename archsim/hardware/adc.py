@@ -36,6 +36,8 @@ _FOM_MAX_DB = (
     189.49654744845537,
     192.71705895943293,
 )
+# The regression's residual falls with bits faster than the figure of merit rises below this.
+LEAST_BITS = 4
 _ENERGY_LOG = (26.0496215686518, 1.8800369206815004, -2.8291256050594527, -1.4702022133784405)
 _AREA_LOG = (0.9932794744745022, 0.18071538424508238, 0.29912426192653485, 1.3461916439910742)
 
@@ -43,9 +45,11 @@ _AREA_LOG = (0.9932794744745022, 0.18071538424508238, 0.29912426192653485, 1.346
 def survey_energy_j(bits: Scalar, rate_hz: Scalar, node_m: Scalar) -> Scalar:
     """Energy per conversion of a good published converter (best fifth of the survey), in J.
 
-    Valid for 1 to 20 bits, up to 10 GS/s, about 7 to 180 nm; below 22 nm it extrapolates.
+    Valid for 4 to 20 bits, up to 10 GS/s, about 22 to 180 nm; below 22 nm it extrapolates.  Below
+    4 bits, where the regression turns upwards, the value at 4 bits is an upper bound and taken.
     Source: reference `adc.model`.
     """
+    bits = np.maximum(bits, LEAST_BITS)
     node_nm = np.asarray(node_m) * 1e9
     sndr_db = 6.02 * np.asarray(bits) + 1.76
     ceiling = np.asarray(_FOM_MAX_DB)[np.ceil(np.asarray(bits, dtype=np.float64)).astype(np.intp)]

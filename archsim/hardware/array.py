@@ -26,13 +26,13 @@ class Array(Component):
     `columns_per_weight` is 2 for `differential` weights (two devices, two columns) and 1 for
     `reference` weights (one device and a reference column shared by the array).
     `bias_row` maps the bias as an extra row instead of a digital addition.
-    Wire resistance and capacitance are per cell and per line.
+    Wire resistance and capacitance are per length of one line.
     """
 
     rows: Annotated[Scalar, Quantity(integer=True, minimum=1, maximum=65536)]
     cols: Annotated[Scalar, Quantity(integer=True, minimum=1, maximum=65536)]
     cell_pitch_m: Annotated[Scalar, Quantity("m", above=0, maximum=1e-3)]
-    wire_resistance_ohm: Annotated[Scalar, Quantity("Ohm", minimum=0, maximum=1e4)]
+    wire_resistance_ohm_per_m: Annotated[Scalar, Quantity("Ohm/m", minimum=0, maximum=1e10)]
     wire_capacitance_f_per_m: Annotated[Scalar, Quantity("F/m", minimum=0, maximum=1e-6)]
     encoding: Literal["differential", "reference"]
     bias_row: bool
@@ -62,7 +62,12 @@ class Array(Component):
         """Capacitance of one line that crosses `cells` cells, with a gate stack on each."""
         return cells * (self.wire_capacitance_f_per_m * self.cell_pitch_m + gate_capacitance_f)
 
+    @property
+    def cell_resistance_ohm(self) -> Scalar:
+        """Wire resistance of one line per cell."""
+        return self.wire_resistance_ohm_per_m * self.cell_pitch_m
+
     def settling_s(self, cells: Scalar, gate_capacitance_f: Scalar) -> Scalar:
         """Distributed RC delay of a line of `cells` cells, 0.5 * r * c * n^2 (Elmore)."""
-        resistance = self.wire_resistance_ohm * cells
+        resistance = self.cell_resistance_ohm * cells
         return 0.5 * resistance * self.line_capacitance_f(cells, gate_capacitance_f)

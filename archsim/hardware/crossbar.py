@@ -58,6 +58,20 @@ class ReadCost:
 
 
 @dataclass(frozen=True, slots=True)
+class _ReadCounts:
+    """Counts of one read vector over all arrays of a matrix, and per array where it says so."""
+
+    driven: Scalar
+    integrators: Scalar
+    cells: Scalar
+    cells_per_line: Scalar
+    conversions: Scalar
+    conversions_per_array: Scalar
+    partial_sums: Scalar
+    digital_stages: Scalar
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateCost:
     """Cost of one vector pair: duration, energy by component."""
 
@@ -91,7 +105,7 @@ class Crossbar:
         if direction is Direction.TRANSPOSED:
             return self.array.rows
         if self.periphery.subtract_before_adc or self.array.encoding == "reference":
-            return self.array.weight_columns
+            return self.array.weight_columns + self.array.reference_columns
         return self.array.cols
 
     def converters(self, direction: Direction) -> Scalar:
@@ -119,46 +133,26 @@ class Crossbar:
         their sum; the latency is their sum plus one digital stage and one per doubling of the
         partial sums.
         """
-        array, read = self.array, self.read
-        columns = array.columns_per_weight
-        forward = direction is Direction.FORWARD
-        splits = place.row_splits if forward else place.col_splits
-        outputs = place.outputs if forward else place.inputs
-        capacity = array.weight_columns if forward else array.rows
-        packed_outputs = np.minimum(outputs * place.blocks_per_array, capacity)
-        per_output = self._conversions_per_weight_output(direction)
-
+        read, circuits = self.read, self.periphery
+        count = self._read_counts(place, direction)
         integration_s = read.integration_s()
-        rounds = np.ceil(packed_outputs * per_output / self.converters(direction))
+        rounds = np.ceil(count.conversions_per_array / self.converters(direction))
         conversion_s = rounds / self.adc.rate_hz
-        if self.periphery.sample_hold.double_buffered:
-            interval_s = np.maximum(integration_s, conversion_s)
-        else:
-            interval_s = integration_s + conversion_s
-        stages = 1.0 + np.ceil(np.log2(splits))
-        latency_s = integration_s + conversion_s + stages * self.periphery.output_digital.latency_s
-
-        rows_driven = place.inputs * place.blocks * place.col_splits
-        cols_driven = place.outputs * columns * place.blocks * place.row_splits
-        driven = rows_driven if forward else cols_driven
-        sensed = cols_driven if forward else rows_driven
-        crossed = array.cols if forward else array.rows
-        # Off-diagonal cells of packed blocks hold zero weights, that is reference conductance: they
-        # conduct like any other.
-        cells = place.inputs * place.outputs * columns * place.blocks * place.blocks_per_array
-        conversions = outputs * place.blocks * splits * per_output
-        partial_sums = outputs * place.blocks * (splits - 1)
-        line_c = array.line_capacitance_f(crossed, self.device.gate_capacitance_f)
-        circuits = self.periphery
+        both_s = integration_s + conversion_s
+        double = circuits.sample_hold.double_buffered
+        interval_s = np.maximum(integration_s, conversion_s) if double else both_s
+        latency_s = both_s + count.digital_stages * circuits.output_digital.latency_s
+        conductance = self.device.conductance_mean_siemens
+        line_c = self.array.line_capacitance_f(count.cells_per_line, self.device.gate_capacitance_f)
         energy = {
-            "array_devices": cells * read.device_energy_j(self.device.conductance_mean_siemens),
-            "array_lines": driven * line_c * read.voltage_v**2 * read.line_charges(),
-            "input_drivers": driven * circuits.input_driver.energy_j,
-            "integrators": sensed * circuits.integrator.power_w * integration_s,
-            "sample_hold": sensed * circuits.sample_hold.power_w * (integration_s + conversion_s),
-            "adc": conversions * self.adc.conversion_energy_j(),
-            "output_digital": conversions * circuits.output_digital.energy_j
-            + partial_sums * circuits.output_digital.partial_sum_energy_j,
+            "array_devices": count.cells * read.device_energy_j(conductance),
+            "array_lines": count.driven * line_c * read.voltage_v**2 * read.line_charges(),
+            "input_drivers": count.driven * circuits.input_driver.energy_j,
+            "integrators": count.integrators * circuits.integrator.power_w * integration_s,
+            "sample_hold": count.integrators * circuits.sample_hold.power_w * both_s,
+            "adc": count.conversions * self.adc.conversion_energy_j(),
+            "output_digital": count.conversions * circuits.output_digital.energy_j
+            + count.partial_sums * circuits.output_digital.partial_sum_energy_j,
         }
         return ReadCost(
             interval_s=interval_s * read.repeats,
@@ -166,6 +160,42 @@ class Crossbar:
             integration_s=integration_s,
             conversion_s=conversion_s,
             energy_j={name: value * read.repeats for name, value in energy.items()},
+        )
+
+    def _read_counts(self, place: Placement, direction: Direction) -> _ReadCounts:
+        """How often each part of a read happens per vector, over all arrays of a matrix."""
+        array = self.array
+        columns = array.columns_per_weight
+        forward = direction is Direction.FORWARD
+        splits = place.row_splits if forward else place.col_splits
+        outputs = place.outputs if forward else place.inputs
+        per_output = self._conversions_per_weight_output(direction)
+        arrays = np.ceil(place.blocks / place.blocks_per_array)
+        arrays = arrays * place.row_splits * place.col_splits
+        # A shared reference column is one more output forward, one more driven line transposed.
+        references = array.reference_columns * arrays
+        rows_used = np.minimum(place.inputs * place.blocks_per_array, array.rows)
+        outputs_used = np.minimum(
+            outputs * place.blocks_per_array, array.weight_columns if forward else array.rows
+        )
+        rows_driven = place.inputs * place.blocks * place.col_splits
+        cols_driven = place.outputs * columns * place.blocks * place.row_splits
+        # Pairs that are subtracted before the converter share one integrator.
+        pairs = columns if forward and not self.periphery.subtract_before_adc else 1
+        converted = outputs * place.blocks * splits
+        # Off-diagonal cells of packed blocks hold zero weights, that is reference conductance: they
+        # conduct like any other.
+        cells = place.inputs * place.outputs * columns * place.blocks * place.blocks_per_array
+        return _ReadCounts(
+            driven=rows_driven if forward else cols_driven + references,
+            integrators=converted * pairs + (references if forward else 0.0),
+            cells=cells + references * rows_used,
+            cells_per_line=array.cols if forward else array.rows,
+            conversions=(converted + (references if forward else 0.0)) * per_output,
+            conversions_per_array=per_output
+            * (outputs_used + (array.reference_columns if forward else 0)),
+            partial_sums=converted - outputs * place.blocks,
+            digital_stages=1.0 + np.ceil(np.log2(splits)),
         )
 
     def update_cost(self, place: Placement, pulses: PulseStatistics) -> UpdateCost:
@@ -204,16 +234,37 @@ class Crossbar:
             coincidences * device.coincidence_energy_j()
             + half_selects * device.half_select_energy_j()
         )
+        channels_j = self._channel_energy_j(place, pulses, phases)
         supply_loss = 1.0 / update.supply_efficiency - 1.0
         driver = self.periphery.pulse_driver
         energy = {
             "update_lines": lines_j,
             "update_devices": devices_j,
-            "update_supply_loss": (lines_j + devices_j) * supply_loss,
+            "update_channels": channels_j,
+            "update_supply_loss": (lines_j + devices_j + channels_j) * supply_loss,
             "pulse_drivers": (row_pulses + col_pulses) * driver.driver_energy_j,
             "pulse_generators": (rows + cols) * phases * length * driver.generator_energy_j,
         }
         return UpdateCost(duration_s=duration_s, energy_j=energy)
+
+    def _channel_energy_j(
+        self, place: Placement, pulses: PulseStatistics, phases: Scalar
+    ) -> Scalar:
+        """Conduction through the channels of three-terminal devices during an update.
+
+        Fired columns are at V/2, the others at zero, and the floating row line joins all channels
+        of a row: it settles at the fraction f of columns that fire, and each cell conducts
+        (V/2)^2 * g * f * (1 - f) on average, in every slot, whether its row fires or not.
+        """
+        array, device = self.array, self.device
+        if device.terminals == "two_terminal":
+            return 0.0
+        fired = pulses.probability_error / pulses.error_signs
+        cells = place.inputs * place.outputs * array.columns_per_weight
+        cells = cells * place.blocks * place.blocks_per_array
+        slots = phases * self.update.train_length
+        power_w = device.mean_square_half_bias_v2 * device.conductance_mean_siemens
+        return cells * slots * power_w * fired * (1.0 - fired) * device.pulse_width_s
 
     def area_by_component_m2(self) -> Mapping[str, Scalar]:
         """Area of one array and its periphery."""

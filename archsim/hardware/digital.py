@@ -46,7 +46,7 @@ class VectorUnit(Component):
     """A pool of `units` SIMD units of `lanes` lanes for everything that is not a matrix product.
 
     `cycles` are lane-cycles per operation; `overhead` multiplies operation energy for operand
-    registers, sequencing and clock.
+    registers, sequencing and clock.  `pipeline_cycles` is the depth of the pipeline.
     """
 
     units: Annotated[Scalar, Quantity(integer=True, minimum=1, maximum=1_000_000)]
@@ -55,6 +55,7 @@ class VectorUnit(Component):
     cycles: OperationCosts
     energy: OperationEnergies
     overhead: Annotated[Scalar, Quantity(minimum=1, maximum=100)]
+    pipeline_cycles: Annotated[Scalar, Quantity(minimum=0, maximum=1000)]
     lane_area_m2: Annotated[Scalar, Quantity("m^2", minimum=0, maximum=1e-6)]
 
     def lane_cycles(self, counts: Sequence[Scalar]) -> Scalar:
@@ -67,6 +68,11 @@ class VectorUnit(Component):
     def duration_s(self, counts: Sequence[Scalar]) -> Scalar:
         """Time of the operations on the whole pool, perfectly spread over units and lanes."""
         return self.lane_cycles(counts) / (self.units * self.lanes * self.clock_hz)
+
+    def chain_s(self, counts: Sequence[Scalar]) -> Scalar:
+        """Time that one element takes: the pipeline, and each class that occurs in sequence."""
+        once = [(np.asarray(count) > 0).astype(np.float64) for count in counts]
+        return (self.lane_cycles(once) + self.pipeline_cycles) / self.clock_hz
 
     def energy_j(self, counts: Sequence[Scalar]) -> Scalar:
         """Energy of the operations."""
@@ -84,8 +90,8 @@ class VectorUnit(Component):
 class MatrixUnit(Component):
     """A pool of `units` output-stationary systolic arrays of `rows` x `cols` MAC cells.
 
-    A product [m, k] x [k, n] takes ceil(m/rows) * ceil(n/cols) * k cycles plus one fill and drain
-    of rows + cols - 2; ragged shapes therefore waste cells.
+    A product [m, k] x [k, n] is cut into ceil(m/rows) * ceil(n/cols) output tiles of k cycles, which
+    the units share, plus one fill and drain of rows + cols - 2; ragged shapes waste cells.
     """
 
     units: Annotated[Scalar, Quantity(integer=True, minimum=1, maximum=100_000)]
@@ -97,11 +103,11 @@ class MatrixUnit(Component):
 
     def duration_s(self, count: Scalar, m: Scalar, k: Scalar, n: Scalar) -> Scalar:
         """Time of `count` independent products [m, k] x [k, n] spread over the units."""
-        rounds = np.ceil(count / self.units)
         tiles = np.ceil(m / self.rows) * np.ceil(n / self.cols)
+        rounds = np.ceil(count * tiles / self.units)
         fill = self.rows + self.cols - 2
         busy = np.asarray(count) > 0
-        return np.asarray(busy * (rounds * tiles * k + fill) / self.clock_hz)
+        return np.asarray(busy * (rounds * k + fill) / self.clock_hz)
 
     def traffic_elements(self, count: Scalar, m: Scalar, k: Scalar, n: Scalar) -> Scalar:
         """Elements read from the buffer: each operand once per pass over the other's tiles."""

@@ -28,13 +28,14 @@ def settling_ratios(crossbar: Crossbar) -> Mapping[str, Scalar]:
 
 
 def ir_drop(crossbar: Crossbar) -> Scalar:
-    """Mean relative output error from wire resistance, 2/3 * G * r * rows * cols.
+    """Mean relative output error from wire resistance, G * r * (rows^2 + cols^2) / 3.
 
-    Uniform conductance, all inputs at full scale, both wires, small-drop limit.
+    Uniform conductance, all inputs at full scale, both wires, small-drop limit; 2/3 * G * r * N^2
+    for a square array.
     """
     array, device = crossbar.array, crossbar.device
-    g_r = device.conductance_mean_siemens * array.wire_resistance_ohm
-    return (2.0 / 3.0) * g_r * array.rows * array.cols
+    g_r = device.conductance_mean_siemens * array.cell_resistance_ohm
+    return g_r * (array.rows**2 + array.cols**2) / 3.0
 
 
 def read_noise(crossbar: Crossbar, temperature_k: float = 300.0) -> Scalar:

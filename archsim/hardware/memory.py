@@ -37,4 +37,5 @@ class Dram(Component):
     capacity_bit: Annotated[Scalar, Quantity("bit", above=0)]
     energy_j_per_bit: Annotated[Scalar, Quantity("J/bit", minimum=0, maximum=1e-8)]
     bandwidth_bit_per_s: Annotated[Scalar, Quantity("bit/s", above=0)]
+    latency_s: Annotated[Scalar, Quantity("s", minimum=0, maximum=1e-3)]
     static_power_w: Annotated[Scalar, Quantity("W", minimum=0, maximum=1e4)]

@@ -19,6 +19,7 @@ class Mesh(Component):
     link_bit_per_s: Annotated[Scalar, Quantity("bit/s", above=0)]
     hop_latency_s: Annotated[Scalar, Quantity("s", minimum=0, maximum=1e-3)]
     hop_energy_j_per_bit: Annotated[Scalar, Quantity("J/bit", minimum=0, maximum=1e-9)]
+    wire_energy_j_per_bit_m: Annotated[Scalar, Quantity("J/bit/m", minimum=0, maximum=1e-6)]
     router_area_m2: Annotated[Scalar, Quantity("m^2", minimum=0, maximum=1e-6)]
 
     @property
@@ -58,6 +59,6 @@ class Mesh(Component):
         """
         return bit_hops / (self.links * self.link_bit_per_s)
 
-    def energy_j(self, bit_hops: Scalar) -> Scalar:
-        """Energy of moving bits over hops."""
-        return bit_hops * self.hop_energy_j_per_bit
+    def energy_j(self, bit_hops: Scalar, hop_m: Scalar) -> Scalar:
+        """Energy of moving bits over hops of length `hop_m`: a router and a wire each."""
+        return bit_hops * (self.hop_energy_j_per_bit + self.wire_energy_j_per_bit_m * hop_m)

@@ -15,7 +15,8 @@ class UpdateScheme(Component):
     `half_bias`: row and column carry V/2 each, so one slot serves one sign quadrant; the phases are
     (2 if x is signed else 1) * (2 if the error is signed else 1).
     `two_phase`: positive and negative error in one phase each with bipolar row pulses, as assumed
-    for the RPU; 2 phases whatever the signs.
+    for the RPU; 2 phases whatever the signs.  At V/2 a pulse of the unwanted sign only cancels on
+    the column, so this holds for one sign of the input; it is kept as published.
     `pulses_per_sample` is the mean number of coincidences (up and down together) that one device
     takes per training sample; with the vectors of the layer it sets how often lines fire.
     `supply_efficiency` covers level shifters, pumps and rails.

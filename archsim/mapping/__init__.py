@@ -6,7 +6,7 @@ from archsim.mapping.mapping import (
     MatrixTable,
     check_fit,
     effective_pulses,
-    map_matrices,
+    mapping_candidates,
 )
 
 __all__ = [
@@ -15,5 +15,5 @@ __all__ = [
     "MatrixTable",
     "check_fit",
     "effective_pulses",
-    "map_matrices",
+    "mapping_candidates",
 ]

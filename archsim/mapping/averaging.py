@@ -20,19 +20,24 @@ WRITE_BACK_DENSITY = 0.5
 class Averaging:
     """One synchronisation of each matrix, [C, M].
 
-    `array_s` is how long the arrays of every copy are taken (all copies at once), `energy_j` what
-    one copy spends by component, `bit_hops` the mesh traffic of each copy beyond the first, and
+    `array_s` is how long the arrays of every copy are taken (all copies at once), `pulses` what each
+    device takes, `energy_j` what one copy spends by component, `bit_hops` the mesh traffic of each copy beyond the first, and
     `additions` the sums that each of those takes.
     """
 
     array_s: FloatArray
+    pulses: FloatArray
     energy_j: Mapping[str, FloatArray]
     bit_hops: FloatArray
     additions: FloatArray
 
 
-def averaging(architecture: Architecture, place: Placement) -> Averaging:
+def averaging(architecture: Architecture, place: Placement, batch: FloatArray) -> Averaging:
     """Read every row of every copy (one-hot), average digitally, write the mean back row by row.
+
+    Between two synchronisations a device takes n pulses whose signs differ from copy to copy, so
+    copies drift apart by about sqrt(n) of them; as many are written back, in trains of BL slots.
+    `batch` is [C, 1] samples per step.
 
     Copies are combined along a chain and the mean is sent back along it.  Neighbouring copies are
     as many hops apart as a copy has tiles, but no more than two random tiles of the mesh.
@@ -45,15 +50,20 @@ def averaging(architecture: Architecture, place: Placement) -> Averaging:
     pulses = PulseStatistics(one, WRITE_BACK_DENSITY * one, one, 2.0 * one)
     write = crossbar.update_cost(one_row, pulses)
     rows = np.minimum(place.inputs * place.blocks_per_array, architecture.array.rows)
+    apart = np.sqrt(
+        architecture.update.pulses_per_sample * batch * architecture.mapping.sync_interval
+    )
+    trains = np.ceil(apart / (architecture.update.train_length * WRITE_BACK_DENSITY))
     parts = {**read.energy_j}
     for component, energy in write.energy_j.items():
-        parts[component] = parts.get(component, 0.0) + energy
+        parts[component] = parts.get(component, 0.0) + trains * energy
     weights = np.asarray(place.inputs * place.outputs * place.blocks)
     tiles = np.ceil(arrays_per_copy(place) / architecture.tile.arrays)
     distance = np.minimum(tiles, np.maximum(mesh.mean_hops, 1.0))
     bits = weights * architecture.numbers.partial_sum_bits
     return Averaging(
-        array_s=np.asarray(rows * (read.interval_s + write.duration_s)),
+        array_s=np.asarray(rows * (read.interval_s + trains * write.duration_s)),
+        pulses=np.asarray(apart * one),
         energy_j={name: np.asarray(place.inputs * value) for name, value in parts.items()},
         bit_hops=np.asarray(2.0 * bits * distance),
         additions=weights,

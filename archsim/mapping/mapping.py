@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from archsim.mapping.averaging import averaging
 from archsim.mapping.partition import arrays_per_copy, cell_utilisation, partition
 from archsim.mapping.replication import Stages, balance_bottleneck, minimise_sum
 
+BoolArray: TypeAlias = NDArray[np.bool_]
+
 
 class DoesNotFit(InputError):
     """The network needs more arrays than the chip has."""
@@ -26,7 +29,8 @@ class MatrixTable:
 
     `forward_reads`, `transposed_reads` and `updates` are vectors per sample, `serial_steps` the
     dependent steps among them (1 unless recurrent), `vectors_bound` the most copies that could
-    share the vectors of one step.
+    share the vectors of one step.  `computed` matrices are made anew from parameters in every step,
+    so that they stay digital (None: there are none).
     """
 
     names: tuple[str, ...]
@@ -39,6 +43,7 @@ class MatrixTable:
     updates: FloatArray
     input_signs: FloatArray
     vectors_bound: FloatArray
+    computed: BoolArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +56,17 @@ class Mapping:
     place: Placement
     arrays_per_copy: FloatArray
     copies: FloatArray
-    on_array: NDArray[np.bool_]
+    on_array: BoolArray
     cell_utilisation: FloatArray
+
+    def where(self, chosen: BoolArray, other: Mapping) -> Mapping:
+        """The mapping itself for the configurations `chosen` ([C]), `other` for the rest."""
+        pick = chosen[:, None]
+        return replace(
+            self,
+            copies=np.where(pick, self.copies, other.copies),
+            on_array=np.where(pick, self.on_array, other.on_array),
+        )
 
     @property
     def arrays_used(self) -> FloatArray:
@@ -60,31 +74,49 @@ class Mapping:
         return np.asarray((self.arrays_per_copy * self.copies * self.on_array).sum(axis=1))
 
 
-def map_matrices(
-    architecture: Architecture, table: MatrixTable, batch: FloatArray, *, serial: bool
-) -> Mapping:
-    """Partition, choose array or matrix unit for grouped matrices, replicate.
+def mapping_candidates(
+    architecture: Architecture, table: MatrixTable, batch: FloatArray
+) -> tuple[tuple[Mapping, ...], ...]:
+    """Mappings to choose from: for each choice of unit for grouped matrices, numbers of copies.
 
-    `architecture` is stacked (numbers are [C, 1]), `batch` [C, 1] samples per step.  `serial` says
-    that layers work one after the other (minibatch barriers or sequential mode), so that copies
-    minimise the sum of stage times rather than the largest.  Configurations whose network does not
-    fit keep one copy and need more arrays than there are; `check_fit` refuses them.
+    `architecture` is stacked (numbers are [C, 1]), `batch` [C, 1] samples per step.  Copies: none,
+    those that minimise the sum of stage times, and those that minimise the largest; which is the
+    fastest depends on the schedule, which is not known here.  Units (`grouped: auto`): each matrix
+    where it alone takes less energy times time, all on arrays, all on the matrix unit.
+    Computed matrices stay on the matrix unit: no update in an array can change what they are
+    computed from.  Configurations whose network does not fit keep one copy and need more arrays
+    than there are; `check_fit` refuses them.
     """
     place = partition(architecture.array, table.inputs, table.outputs, table.blocks, table.bias)
-    per_copy = arrays_per_copy(place)
     times = _stage_times(architecture, table, place)
-    on_array = _choose_unit(architecture, table, place, times)
-    copies = np.ones(per_copy.shape)
-    if architecture.mapping.replication == "auto" and copies.size:
-        stages = _stages(architecture, table, place, batch, times, on_array)
-        copies = minimise_sum(stages) if serial else balance_bottleneck(stages)
-    return Mapping(
-        place=place,
-        arrays_per_copy=per_copy,
-        copies=copies,
-        on_array=on_array,
-        cell_utilisation=np.asarray(cell_utilisation(place, architecture.array)),
+    return tuple(
+        tuple(
+            Mapping(
+                place=place,
+                arrays_per_copy=arrays_per_copy(place),
+                copies=copies,
+                on_array=on_array,
+                cell_utilisation=np.asarray(cell_utilisation(place, architecture.array)),
+            )
+            for copies in _copy_choices(architecture, table, place, batch, times, on_array)
+        )
+        for on_array in _unit_choices(architecture, table, place, times)
     )
+
+
+def _copy_choices(
+    architecture: Architecture,
+    table: MatrixTable,
+    place: Placement,
+    batch: FloatArray,
+    times: tuple[FloatArray, FloatArray],
+    on_array: BoolArray,
+) -> tuple[FloatArray, ...]:
+    none = np.ones(on_array.shape)
+    if architecture.mapping.replication == "none" or not none.size:
+        return (none,)
+    stages = _stages(architecture, table, place, batch, times, on_array)
+    return (none, minimise_sum(stages), balance_bottleneck(stages))
 
 
 def _stages(
@@ -93,16 +125,20 @@ def _stages(
     place: Placement,
     batch: FloatArray,
     times: tuple[FloatArray, FloatArray],
-    on_array: NDArray[np.bool_],
+    on_array: BoolArray,
 ) -> Stages:
     """What replication weighs: stage times per sample against the cost of equal copies."""
     policy, shape = architecture.mapping, on_array.shape
     most = np.minimum(np.maximum(table.vectors_bound, 1.0), policy.max_copies)
     per_copy, once = np.zeros(shape), np.zeros(shape)
     if policy.sync == "average":
-        sync = averaging(architecture, place)
+        sync = averaging(architecture, place, batch)
         steps = (table.updates > 0) / (policy.sync_interval * batch)
-        per_copy = steps * architecture.mesh.occupancy_s(sync.bit_hops)
+        none = np.zeros_like(sync.additions)
+        adding = architecture.vector_unit.duration_s([sync.additions] + [none] * 7)
+        # Both units work at once; the slower of the two sets the time.
+        moving = architecture.mesh.occupancy_s(sync.bit_hops)
+        per_copy = steps * np.maximum(moving, adding)
         once = steps * sync.array_s
     # A matrix on the digital unit takes no arrays; a vanishing size keeps ratios finite.
     budget = np.asarray(architecture.arrays_available, dtype=np.float64)
@@ -152,19 +188,34 @@ def _stage_times(
     return np.asarray(reads), np.asarray(updates)
 
 
-def _choose_unit(
+def _unit_choices(
     architecture: Architecture,
     table: MatrixTable,
     place: Placement,
     times: tuple[FloatArray, FloatArray],
-) -> NDArray[np.bool_]:
+) -> tuple[BoolArray, ...]:
     """True where a matrix goes to arrays; only grouped matrices may go to the matrix unit."""
-    grouped = np.broadcast_to(table.blocks > 1, np.asarray(place.inputs).shape)
+    shape = np.asarray(place.inputs).shape
+    possible = np.ones(shape, dtype=np.bool_)
+    if table.computed is not None:
+        possible = possible & ~table.computed
+    grouped = np.broadcast_to(table.blocks > 1, shape)
     policy = architecture.mapping.grouped
     if policy == "block_diagonal" or not grouped.any():
-        return np.ones_like(grouped)
+        return (possible,)
     if policy == "digital":
-        return ~grouped
+        return (possible & ~grouped,)
+    cheaper = ~(grouped & _digital_is_cheaper(architecture, table, place, times))
+    return (possible & cheaper, possible, possible & ~grouped)
+
+
+def _digital_is_cheaper(
+    architecture: Architecture,
+    table: MatrixTable,
+    place: Placement,
+    times: tuple[FloatArray, FloatArray],
+) -> BoolArray:
+    """Where a sample of one copy takes less energy times time on the matrix unit, [C, M]."""
     crossbar, unit = architecture.crossbar, architecture.matrix_unit
     forward = crossbar.read_cost(place, Direction.FORWARD).energy_j
     backward = crossbar.read_cost(place, Direction.TRANSPOSED).energy_j
@@ -186,7 +237,7 @@ def _choose_unit(
         digital_j = (
             digital_j + unit.energy_j(count * m * k * n) + (traffic * buffer.read_energy_j_per_bit)
         )
-    return np.asarray(~(grouped & (digital_s * digital_j < analog_s * analog_j)), dtype=np.bool_)
+    return np.asarray(digital_s * digital_j < analog_s * analog_j, dtype=np.bool_)
 
 
 def grouped_products(
@@ -225,7 +276,27 @@ def check_fit(architecture: Architecture, table: MatrixTable, mapping: Mapping) 
         f"{int(mapping.arrays_per_copy[0, largest]):,} arrays).",
         remedy=(
             f"Remedies: enlarge the mesh (mesh.side: {wider}, now {side}), put more arrays on a "
-            f"tile (tile.arrays: {denser}, now {tile_arrays}), or use larger arrays "
-            f"(array.rows and array.cols: {2 * rows} and {2 * cols})."
+            f"tile (tile.arrays: {denser}, now {tile_arrays}), or "
+            + _larger_arrays(architecture, table, mapping, available)
         ),
     )
+
+
+def _larger_arrays(
+    architecture: Architecture, table: MatrixTable, mapping: Mapping, available: int
+) -> str:
+    """The smallest doubling of the arrays with which the network fits, as a remedy."""
+    array = architecture.array
+    for power in range(1, 7):
+        larger = array.model_copy(
+            update={"rows": array.rows * 2**power, "cols": array.cols * 2**power}
+        )
+        place = partition(larger, table.inputs, table.outputs, table.blocks, table.bias)
+        needed = int((arrays_per_copy(place) * mapping.on_array).sum())
+        if needed <= available:
+            side = int(np.asarray(larger.rows).item()), int(np.asarray(larger.cols).item())
+            return (
+                f"use larger arrays (array.rows: {side[0]} and array.cols: {side[1]} need "
+                f"{needed:,})."
+            )
+    return "choose a smaller network: no array size up to 64 times as large makes it fit."

@@ -44,6 +44,26 @@ def cell_utilisation(place: Placement, array: Array) -> Scalar:
     return used / (arrays_per_copy(place) * array.rows * array.cols)
 
 
+def tile_bits_per_vector(
+    place: Placement,
+    array: Array,
+    arrays_per_tile: Scalar,
+    widths: tuple[Scalar, Scalar],
+    copies: FloatArray,
+) -> tuple[Scalar, Scalar]:
+    """Bits that a tile's buffer moves per vector on the row side and on the column side, [C, M].
+
+    `widths` are the bits of one value on the row and on the column side.  Arrays of a tile that
+    share a row (or column) slice share its values; copies that fit into one tile each have theirs.
+    """
+    rows_in_tile = np.minimum(place.row_splits, arrays_per_tile)
+    cols_in_tile = np.clip(np.floor(arrays_per_tile / rows_in_tile), 1.0, place.col_splits)
+    rows = np.minimum(place.inputs * place.blocks_per_array, array.rows)
+    cols = np.minimum(place.outputs * place.blocks_per_array, array.weight_columns)
+    sharing = np.clip(np.floor(arrays_per_tile / arrays_per_copy(place)), 1.0, copies)
+    return rows_in_tile * rows * widths[0] * sharing, cols_in_tile * cols * widths[1] * sharing
+
+
 def tile_spread(place: Placement, arrays_per_tile: Scalar) -> tuple[Scalar, Scalar]:
     """Tiles that an input slice goes to, and that an output slice comes from, each [C, M].
 

@@ -15,6 +15,11 @@ from archsim.units import format_quantity
 # `check.irdrop_onen_mid_ns21_32nm_4F`).
 NOISE_LIMIT = 0.06
 IR_DROP_LIMIT = 0.05
+# A line driven for three of its RC delays reaches 95 % at its far end.
+SETTLING_LIMIT = 1.0 / 3.0
+ADC_SURVEY_NODE_M = 22e-9
+# The largest field that a lithography scanner exposes at once, 26 mm x 33 mm.
+RETICLE_M2 = 858e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +32,16 @@ class Caution:
 
 
 def collect(
-    estimate: Estimate, architecture: Architecture, pulses: dict[str, float]
+    estimate: Estimate, architecture: Architecture, pulses: dict[str, float], broadcast_s: float
 ) -> tuple[Caution, ...]:
-    """Every warning of the first configuration."""
+    """Every warning of the first configuration.
+
+    `broadcast_s` is the step time if every copy took every update instead of being averaged.
+    """
     return (
         *_physics(architecture),
-        *_algorithm(estimate, architecture),
+        *_normalisation(estimate, architecture),
+        *_updates(estimate, architecture, broadcast_s),
         *_wear(architecture, pulses),
         *_chip(estimate, architecture),
     )
@@ -43,12 +52,12 @@ def _physics(architecture: Architecture) -> list[Caution]:
     size = f"{array.rows:.0f} x {array.cols:.0f}"
     found = []
     for what, ratio in settling_ratios(crossbar).items():
-        if ratio > 1.0:
+        if ratio > SETTLING_LIMIT:
             found.append(
                 Caution(
                     "settling",
-                    f"Lines of a {size} array take {ratio:.2g} times as long to settle as a "
-                    f"{what} gives them.",
+                    f"Lines of a {size} array have an RC delay of {ratio:.2g} times what a {what} "
+                    f"gives them; every layer is read and updated at less than full amplitude.",
                 )
             )
     noise, drop = float(read_noise(crossbar)), float(ir_drop(crossbar))
@@ -57,9 +66,10 @@ def _physics(architecture: Architecture) -> list[Caution]:
         found.append(
             Caution(
                 "read_noise",
-                f"Johnson noise of a full {size} read is {noise:.2g} of a unit product, "
-                f"{noise / NOISE_LIMIT:.1f} times the usual limit of {NOISE_LIMIT}; it takes "
-                f"{gain**0.5:.1f} times the read voltage or {gain:.0f} times the integration time.",
+                f"Johnson noise of the devices alone in a full {size} read is {noise:.2g} of a unit "
+                f"product, {noise / NOISE_LIMIT:.1f} times the usual limit of {NOISE_LIMIT}; it "
+                f"takes {gain**0.5:.1f} times the read voltage or {gain:.0f} times the integration "
+                "time.",
             )
         )
     if drop > IR_DROP_LIMIT:
@@ -69,40 +79,95 @@ def _physics(architecture: Architecture) -> list[Caution]:
                 f"IR drop costs {100 * drop:.0f} % of the output of a {size} array at full input.",
             )
         )
+    if float(np.asarray(architecture.adc.node_m)) < ADC_SURVEY_NODE_M:
+        found.append(
+            Caution(
+                "adc_extrapolated",
+                "The converter model extrapolates its survey below 22 nm.",
+            )
+        )
     return found
 
 
-def _algorithm(estimate: Estimate, architecture: Architecture) -> list[Caution]:
+def _normalisation(estimate: Estimate, architecture: Architecture) -> list[Caution]:
     policy = architecture.schedule
     norms = estimate.program.minibatch_norms
-    found = []
-    if norms and policy.batchnorm == "batch" and policy.mode == "pipelined":
-        found.append(
-            Caution(
-                "batchnorm_barrier",
-                f"{norms} normalisations by minibatch statistics (forward and backward) stop the "
-                "pipeline: each waits for the whole minibatch.  schedule.batchnorm: running or "
-                "group removes the barriers, but is a different training algorithm.",
-            )
-        )
-    elif norms and policy.batchnorm != "batch":
-        found.append(
+    if not norms:
+        return []
+    if policy.batchnorm != "batch":
+        return [
             Caution(
                 "batchnorm_changed",
                 f"schedule.batchnorm: {policy.batchnorm} lets samples pass {norms} normalisations "
                 "without minibatch statistics: a different training algorithm from the GPU's.",
             )
+        ]
+    what = (
+        "stop the pipeline"
+        if policy.mode == "pipelined"
+        else "make each layer finish all samples before the next, also in sequential mode"
+    )
+    return [
+        Caution(
+            "batchnorm_barrier",
+            f"{norms} normalisations by minibatch statistics (forward and backward) {what}.  "
+            "schedule.batchnorm: running or group removes the barriers, but is a different training "
+            "algorithm.",
         )
-    stale = float(estimate.staleness_samples[0])
-    if stale > 0:
+    ]
+
+
+def _updates(estimate: Estimate, architecture: Architecture, broadcast_s: float) -> list[Caution]:
+    policy, found = architecture.schedule, []
+    copies = estimate.mapping.copies[0]
+    step_s = float(estimate.step_latency_s[0])
+    if architecture.mapping.sync == "average" and (copies > 1).any():
         found.append(
             Caution(
-                "staleness",
-                f"Immediate updates in a pipeline: up to {stale:.0f} samples read a weight between "
-                "one sample's forward read and its update.",
+                "copies_averaged",
+                f"{int((copies > 1).sum())} of {copies.size} weight matrices train as averaged "
+                f"copies, each with up to {copies.max():.0f} times the learning rate on its share "
+                "of the samples: a different training algorithm.  With mapping.sync: broadcast the "
+                f"step takes {format_quantity(broadcast_s, 's')} instead of "
+                f"{format_quantity(step_s, 's')}.",
+            )
+        )
+    if policy.update == "immediate" and estimate.batch[0] > 1:
+        stale = float(estimate.staleness_samples[0])
+        found.append(
+            Caution(
+                "immediate_update",
+                "With schedule.update: immediate every sample is its own minibatch; compare with a "
+                "GPU at the batch that reaches the same accuracy."
+                + (
+                    f"  Up to {stale:.0f} samples read a weight between one sample's forward read "
+                    "and its update."
+                    if stale
+                    else ""
+                ),
+            )
+        )
+    clipped = _clipped(estimate, architecture)
+    if clipped:
+        found.append(
+            Caution(
+                "pulses_clipped",
+                f"{len(clipped)} layers cannot give the pulses asked for: their lines would have to "
+                "fire in more than every slot.  Use a longer update.train_length.",
+                clipped[0],
             )
         )
     return found
+
+
+def _clipped(estimate: Estimate, architecture: Architecture) -> list[str]:
+    """Matrices whose lines fire in every slot."""
+    table = estimate.program.matrices
+    average = architecture.mapping.sync == "average"
+    share = estimate.mapping.copies[0] if average else np.ones_like(table.updates)
+    fires = np.asarray(architecture.update.firing_probability(table.updates / share))
+    full = (fires >= 1.0) & (table.updates > 0) & estimate.mapping.on_array[0]
+    return [name for name, hit in zip(table.names, full, strict=True) if hit]
 
 
 def _wear(architecture: Architecture, pulses: dict[str, float]) -> list[Caution]:
@@ -138,14 +203,23 @@ def _chip(estimate: Estimate, architecture: Architecture) -> list[Caution]:
                 f"limit of {limit * 1e-6:.2g} W/mm^2.",
             )
         )
-    need = float(estimate.saved_bits[0] * estimate.live_samples[0] * estimate.spilled_share[0])
-    capacity = float(np.asarray(architecture.dram.capacity_bit))
-    if need > capacity:
+    area = float(estimate.area_m2[0])
+    if area > RETICLE_M2:
         found.append(
             Caution(
-                "dram_capacity",
-                f"Saved activations need {format_quantity(need / 8, 'B')} of DRAM, more than the "
-                f"{format_quantity(capacity / 8, 'B')} there are; use a smaller batch.",
+                "reticle",
+                f"The chip's {area * 1e6:,.0f} mm^2 exceed one lithography field "
+                f"({RETICLE_M2 * 1e6:.0f} mm^2): it cannot be made as one die.",
+            )
+        )
+    spilled = float(estimate.spilled_share[0])
+    need_bytes = float(estimate.stored_bits[0]) * spilled / 8.0
+    if spilled > 0:
+        found.append(
+            Caution(
+                "spill",
+                f"{100 * spilled:.0f} % of what waits between layers "
+                f"({format_quantity(need_bytes, 'B')}) goes to DRAM and back.",
             )
         )
     return found

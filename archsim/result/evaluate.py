@@ -7,20 +7,25 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from archsim import __version__
 from archsim.architecture import Architecture
 from archsim.baseline.estimate import GpuEstimate
 from archsim.config.assumptions import assumptions
 from archsim.config.loading import Loaded
+from archsim.errors import InputError
+from archsim.hardware.crossbar import Direction, Placement
 from archsim.mapping import check_fit
 from archsim.result.cautions import Caution, collect
 from archsim.result.energy import EnergyRow, energy_rows, total_by
-from archsim.result.latency import attribute
+from archsim.result.latency import Attribution, attribute
 from archsim.result.layers import layer_rows, pulses_per_device
 from archsim.result.schema import SCHEMA_VERSION
 from archsim.simulation.estimate import Estimate, estimate
 from archsim.simulation.program import Program
-from archsim.workload.training import TaskKind, TrainingGraph, saved_activation_bytes
+from archsim.units import format_quantity
+from archsim.workload.training import TrainingGraph, saved_activation_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +61,17 @@ def evaluate(
     tree = architecture.value
     priced = estimate(program, [tree], [batch])
     check_fit(tree, program.matrices, priced.mapping)
+    _check_memory(tree, priced)
     energy = energy_rows(priced)
     pulses = pulses_per_device(priced)
-    cautions = collect(priced, tree, pulses)
+    cautions = collect(priced, tree, pulses, _broadcast_s(program, tree, batch))
     result = {
         "schema_version": SCHEMA_VERSION,
         "archsim_version": __version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": 0,
         "command": " ".join(command),
-        "workload": _workload(training, batch),
+        "workload": _workload(training, priced),
         "architecture": _architecture(architecture, priced),
         "accelerator": _accelerator(priced, tree, energy, pulses),
         "baseline": None if baseline is None else _baseline(baseline),
@@ -82,15 +88,40 @@ def evaluate(
     return Evaluation(result, energy, priced)
 
 
-def _workload(training: TrainingGraph, batch: int) -> dict[str, Any]:
+def _check_memory(tree: Architecture, priced: Estimate) -> None:
+    """Refuse a minibatch whose waiting data exceed the chip's buffer and its DRAM."""
+    stored = float(priced.stored_bits[0])
+    room = float(tree.activation_buffer.capacity_bit + tree.dram.capacity_bit)
+    if stored <= room:
+        return
+    batch = int(priced.batch[0])
+    raise InputError(
+        f"a batch of {batch:,} keeps {format_quantity(stored / 8, 'B')} between layers, and buffer "
+        f"and DRAM hold {format_quantity(room / 8, 'B')}.",
+        place="--batch",
+        remedy=f"Use a batch of at most {max(1, int(batch * room / stored)):,}, or enlarge "
+        "dram.capacity.",
+    )
+
+
+def _broadcast_s(program: Program, tree: Architecture, batch: int) -> float:
+    """Step time if every copy took every update."""
+    mapping = tree.mapping.model_copy(update={"sync": "broadcast"})
+    priced = estimate(program, [tree.model_copy(update={"mapping": mapping})], [batch])
+    return float(priced.step_latency_s[0])
+
+
+def _workload(training: TrainingGraph, priced: Estimate) -> dict[str, Any]:
     workload = training.workload
+    on_array = priced.mapping.on_array[0]
+    analog = [m.elements for m, on in zip(workload.matrices.values(), on_array, strict=True) if on]
     samples = workload.samples
     return {
         "name": workload.name,
         "onnx_sha256": workload.sha256,
-        "batch": batch,
+        "batch": int(priced.batch[0]),
         "parameters": workload.parameter_count,
-        "analog_parameters": sum(m.elements for m in workload.matrices.values()),
+        "analog_parameters": sum(analog),
         "forward_macs": round(training.macs.forward / samples),
         "training_macs": round(training.macs.total / samples),
         "saved_activation_bytes": round(saved_activation_bytes(training) / samples),
@@ -144,7 +175,7 @@ def _accelerator(
     off_chip = float(priced.static_power_w["static_dram"][0])
     most = max(pulses.values(), default=0.0)
     spilled = float(priced.spilled_share[0])
-    saved = float(priced.saved_bits[0] * priced.live_samples[0]) / 8.0
+    stored = float(priced.stored_bits[0]) / 8.0
     return {
         "step_latency_s": step_s,
         "samples_per_s": batch / step_s,
@@ -164,16 +195,17 @@ def _accelerator(
         "array_utilisation": float(priced.array_utilisation[0]),
         "cell_utilisation": _cell_utilisation(priced),
         "bottleneck": limit,
-        "critical": _critical(priced, split.critical_tasks, limit, limit_s / step_s),
+        "critical": _critical(priced, split, limit, limit_s / step_s),
         "staleness_samples": float(priced.staleness_samples[0]),
-        "saved_activation_bytes_on_chip": saved * (1.0 - spilled),
-        "saved_activation_bytes_spilled": saved * spilled,
+        "saved_activation_bytes_on_chip": stored * (1.0 - spilled),
+        "saved_activation_bytes_spilled": stored * spilled,
         "endurance": {
             "pulses_per_device_per_step": most,
             "steps_to_wear_out": tree.device.endurance_pulses / most if most else None,
             "endurance_pulses": tree.device.endurance_pulses,
         },
         "update": _update_detail(energy),
+        "read": _read_detail(tree),
     }
 
 
@@ -204,29 +236,43 @@ _LIMIT_WORDS = {
 }
 
 
-def _critical(priced: Estimate, tasks: tuple[int, ...], limit: str, share: float) -> str:
-    """What limits the step, in a sentence: the resource, and the longest task on its path."""
+def _critical(priced: Estimate, split: Attribution, limit: str, share: float) -> str:
+    """What limits the step, in a sentence: the resource, and the phases that it serves."""
     verb = "take" if limit == "arrays" else "takes"
     sentence = f"{_LIMIT_WORDS[limit]} {verb} {100 * share:.0f} % of the step"
+    if limit == "arrays":
+        total = sum(split.by_phase_s.values())
+        parts = [
+            f"{words} {100 * split.by_phase_s[phase] / total:.0f} %"
+            for phase, words in _ARRAY_PHASES.items()
+            if split.by_phase_s.get(phase, 0.0) > 0.005 * total
+        ]
+        sentence += f" ({', '.join(parts)})" if parts else ""
     norms = priced.program.minibatch_norms
     # Without barriers there are at most the sample's pass, deferred updates and the optimizer.
     if norms and priced.timeline.segments.count > 3:
         sentence += f", one layer at a time between {norms} minibatch barriers"
-    if tasks:
-        duration = priced.costs.main_s[0] + priced.costs.transfer_s[0]
-        worst = max(tasks, key=lambda task: float(duration[task]))
-        kind = priced.program.kind[worst]
-        what = _TASK_WORDS.get(kind, str(kind or "").replace("_", " ")) if kind else "averaging"
-        sentence += f"; longest task: {what} of {priced.program.ops[worst]}"
     return sentence
 
 
-_TASK_WORDS = {
-    TaskKind.FORWARD: "forward pass",
-    TaskKind.INPUT_GRADIENT: "transposed read",
-    TaskKind.WEIGHT_GRADIENT: "update",
-    TaskKind.DIGITAL_BACKWARD: "backward pass",
+_ARRAY_PHASES = {
+    "forward": "forward reads",
+    "input_gradient": "transposed reads",
+    "update": "updates and averaging",
 }
+
+
+def _read_detail(tree: Architecture) -> dict[str, float]:
+    """Times of a read of one full array: which of integration and conversion sets the pace."""
+    crossbar, one = tree.crossbar, 1.0
+    full = Placement(tree.array.rows, tree.array.weight_columns, one, one, one, one)
+    times = {}
+    for direction in Direction:
+        cost = crossbar.read_cost(full, direction)
+        times[f"{direction}_integration_s"] = float(np.asarray(cost.integration_s))
+        times[f"{direction}_conversion_s"] = float(np.asarray(cost.conversion_s))
+        times[f"{direction}_interval_s"] = float(np.asarray(cost.interval_s))
+    return times
 
 
 def _update_detail(energy: tuple[EnergyRow, ...]) -> dict[str, float]:
@@ -246,6 +292,7 @@ def _baseline(baseline: Baseline) -> dict[str, Any]:
         "memory_bytes": asked.memory_bytes,
         "usable_memory_bytes": asked.usable_memory_bytes,
         "fits": asked.fits,
+        "compared": "asked" if asked.fits else "best_batch",
         "largest_batch": asked.largest_batch,
         "calibrated": asked.calibrated,
         "notes": list(asked.notes),
@@ -268,11 +315,16 @@ def _gpu(gpu: GpuEstimate) -> dict[str, Any]:
 
 
 def _ratios(priced: Estimate, baseline: Baseline | None) -> dict[str, Any] | None:
-    """Speed-up and energy ratio per step at the batch asked for; ranges come with distributions."""
+    """Speed-up and energy ratio per sample; ranges come with distributions.
+
+    At the batch asked for, or at the GPU's best one if it cannot hold that.
+    """
     if baseline is None:
         return None
-    speed = baseline.asked.step_latency_s / float(priced.step_latency_s[0])
-    energy = baseline.asked.step_energy_j / float(priced.step_energy_j[0])
+    rival = baseline.asked if baseline.asked.fits else baseline.best
+    batch = float(priced.batch[0])
+    speed = rival.step_latency_s / rival.batch / (float(priced.step_latency_s[0]) / batch)
+    energy = rival.step_energy_j / rival.batch / (float(priced.step_energy_j[0]) / batch)
     return {
         "speedup": {"value": speed, "low": None, "high": None},
         "energy_ratio": {"value": energy, "low": None, "high": None},

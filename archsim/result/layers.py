@@ -48,6 +48,7 @@ def _empty_row(estimate: Estimate, workload: Workload, task: int, phase: str) ->
     on_array = bool(matrix >= 0 and mapping.on_array[0, matrix])
     name = program.ops[task]
     op = workload.op(name) if name in workload.graph else None
+    arrays = int(mapping.arrays_per_copy[0, matrix] * mapping.copies[0, matrix])
     return {
         "name": name,
         "kind": str(program.op_kind[task]),
@@ -55,7 +56,7 @@ def _empty_row(estimate: Estimate, workload: Workload, task: int, phase: str) ->
         "phase": phase,
         "where": task_place(program, task, on_array=on_array),
         "matrix": program.matrices.names[matrix] if matrix >= 0 else "",
-        "arrays": int(mapping.arrays_per_copy[0, matrix]) if on_array else 0,
+        "arrays": arrays if on_array else 0,
         "copies": int(mapping.copies[0, matrix]) if on_array else 0,
         "vectors": 0.0,
         "latency_s": 0.0,
@@ -68,7 +69,7 @@ def _empty_row(estimate: Estimate, workload: Workload, task: int, phase: str) ->
 
 def _reason(reason: str, matrix: int, *, on_array: bool) -> str:
     if matrix >= 0 and not on_array:
-        return "grouped convolution: the matrix unit takes less energy times time than arrays"
+        return "grouped or computed weights, on the matrix unit by the mapping policy"
     return reason
 
 

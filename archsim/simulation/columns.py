@@ -39,7 +39,7 @@ class CostColumns:
     def __init__(self, configurations: int, tasks: int) -> None:
         self.shape = (configurations, tasks)
         self.main = np.zeros(self.shape)
-        self.mesh_latency = np.zeros(self.shape)
+        self.latency = np.zeros(self.shape)
         self.array = np.zeros(self.shape)
         self.shared = {name: np.zeros(self.shape) for name in SHARED_RESOURCES}
         self.energy: dict[str, FloatArray] = {}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from archsim.architecture import Architecture
-from archsim.fields import Scalar
+from archsim.fields import FloatArray, Scalar
 from archsim.mapping import Mapping
 from archsim.mapping.averaging import averaging
 from archsim.simulation.columns import CostColumns, use_activation_buffer, use_vector_unit
@@ -15,15 +15,22 @@ from archsim.simulation.program import IntArray, Program
 
 
 def add_per_step_work(
-    build: CostColumns, program: Program, architecture: Architecture, mapping: Mapping
+    build: CostColumns,
+    program: Program,
+    architecture: Architecture,
+    mapping: Mapping,
+    batch: FloatArray,
 ) -> None:
     """Keep averaged copies equal; step the weights that are held digitally."""
     count = len(program.matrices.names)
     columns = np.arange(program.size - count, program.size)
     if not count:
         return
-    _average_copies(build, program, architecture, mapping, columns)
+    _average_copies(build, program, architecture, mapping, batch, columns)
     trained = program.matrices.updates > 0
+    if program.matrices.computed is not None:
+        # What these are computed from has an optimizer of its own.
+        trained = trained & ~program.matrices.computed
     held = (1.0 - mapping.on_array) * trained
     if held.any():
         weights = held * program.matrices.inputs * program.matrices.outputs
@@ -40,6 +47,7 @@ def _average_copies(
     program: Program,
     architecture: Architecture,
     mapping: Mapping,
+    batch: FloatArray,
     columns: IntArray,
 ) -> None:
     """The cost of averaging, spread over the steps of a synchronisation interval."""
@@ -47,7 +55,7 @@ def _average_copies(
     copied = (mapping.copies > 1) & mapping.on_array & (program.matrices.updates > 0)
     if policy.sync != "average" or not copied.any():
         return
-    sync = averaging(architecture, mapping.place)
+    sync = averaging(architecture, mapping.place, batch)
     share = copied / policy.sync_interval
     build.main[:, columns] += share * sync.array_s
     build.array[:, columns] += share * sync.array_s
@@ -58,4 +66,4 @@ def _average_copies(
     counts: Sequence[Scalar] = [extra * sync.additions, share * sync.additions] + [none] * 6
     use_vector_unit(build, architecture, columns, counts)
     build.shared["mesh"][:, columns] += mesh.occupancy_s(extra * sync.bit_hops)
-    build.add_energy("mesh", columns, mesh.energy_j(extra * sync.bit_hops))
+    build.add_energy("mesh", columns, mesh.energy_j(extra * sync.bit_hops, architecture.hop_m))

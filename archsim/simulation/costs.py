@@ -14,6 +14,7 @@ from archsim.architecture import Architecture
 from archsim.fields import FloatArray, Scalar
 from archsim.hardware.crossbar import Direction
 from archsim.mapping import Mapping, effective_pulses
+from archsim.mapping.partition import tile_bits_per_vector
 from archsim.simulation.columns import (
     CostColumns,
     TaskCosts,
@@ -27,8 +28,10 @@ from archsim.workload.graph import OpKind
 from archsim.workload.training import TaskKind
 
 
-def task_costs(program: Program, architecture: Architecture, mapping: Mapping) -> TaskCosts:
-    """Price every task; the numbers of `architecture` are [C, 1]."""
+def task_costs(
+    program: Program, architecture: Architecture, mapping: Mapping, batch: FloatArray
+) -> TaskCosts:
+    """Price every task; the numbers of `architecture` are [C, 1], `batch` is [C, 1] samples."""
     build = CostColumns(mapping.copies.shape[0], program.size)
     _analog_reads(build, program, architecture, mapping)
     _analog_updates(build, program, architecture, mapping)
@@ -37,10 +40,10 @@ def task_costs(program: Program, architecture: Architecture, mapping: Mapping) -
     _vector_work(build, program, architecture)
     add_weight_data(build, program, architecture, mapping)
     add_digital_data(build, program, architecture)
-    add_per_step_work(build, program, architecture, mapping)
+    add_per_step_work(build, program, architecture, mapping, batch)
     # Memory streams overlap with computing; only what they take beyond it is waiting for data.
     stream = np.maximum(build.shared["activation_buffer"], build.shared["dram"])
-    transfer = build.mesh_latency + np.maximum(stream - build.main, 0.0)
+    transfer = build.latency + np.maximum(stream - build.main, 0.0)
     return TaskCosts(build.main, transfer, build.array, build.shared, build.energy)
 
 
@@ -69,11 +72,30 @@ def _analog_reads(
         cost = crossbar.read_cost(pick_place(mapping, matrices), direction)
         reads = _vectors_per_copy(program, columns, pick(mapping.copies, mapping, matrices))
         steps = program.serial_steps[columns]
+        feed = _tile_buffer_s(architecture, mapping, matrices, direction)
+        interval = np.maximum(cost.interval_s, feed)
         last = np.maximum(cost.latency_s - cost.interval_s, 0.0)
-        build.main[:, columns] += on * steps * (reads * cost.interval_s + last)
-        build.array[:, columns] += on * steps * reads * cost.interval_s
+        build.main[:, columns] += on * steps * (reads * interval + last)
+        build.array[:, columns] += on * steps * reads * interval
         for component, energy in cost.energy_j.items():
             build.add_energy(component, columns, on * program.vectors[columns] * energy)
+
+
+def _tile_buffer_s(
+    architecture: Architecture, mapping: Mapping, matrices: IntArray, direction: Direction
+) -> FloatArray:
+    """Time that a tile's buffer takes to feed one vector and to take its outputs."""
+    numbers, tile = architecture.numbers, architecture.tile
+    inputs, sums = architecture.read.input_bits, numbers.partial_sum_bits
+    widths = (inputs, sums) if direction is Direction.FORWARD else (sums, inputs)
+    rows, cols = tile_bits_per_vector(
+        pick_place(mapping, matrices),
+        architecture.array,
+        tile.arrays,
+        widths,
+        pick(mapping.copies, mapping, matrices),
+    )
+    return np.asarray((rows + cols) / tile.buffer.bandwidth_bit_per_s)
 
 
 def _analog_updates(
@@ -176,6 +198,9 @@ def _vector_work(build: CostColumns, program: Program, architecture: Architectur
     per_class: list[Scalar] = [counts[columns, i] for i in range(counts.shape[1])]
     unit = architecture.vector_unit
     duration = unit.duration_s(per_class)
-    build.main[:, columns] += duration
+    # However many lanes there are, one element passes its operations one after the other, and a
+    # recurrence does so in every time step.
+    chain = unit.chain_s(per_class) * program.serial_steps[columns]
+    build.main[:, columns] += np.maximum(duration, chain)
     build.shared["vector_unit"][:, columns] += duration
     build.add_energy("vector_unit", columns, unit.energy_j(per_class))

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from collections.abc import Mapping as MappingType
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from archsim.architecture import Architecture
 from archsim.fields import FloatArray, stack
-from archsim.mapping import Mapping, effective_pulses, map_matrices
-from archsim.mapping.averaging import WRITE_BACK_DENSITY
-from archsim.simulation.analytic import Timeline, schedule, segment_tasks
+from archsim.mapping import Mapping, effective_pulses, mapping_candidates
+from archsim.mapping.averaging import averaging
+from archsim.simulation.analytic import Segments, Timeline, schedule, segment_tasks
 from archsim.simulation.columns import TaskCosts
 from archsim.simulation.costs import task_costs
-from archsim.simulation.movement import add_spills, saved_bits
-from archsim.simulation.program import Program
+from archsim.simulation.memory import Memory, add_spills, memory
+from archsim.simulation.program import BoolArray, Program
 from archsim.workload.training import TaskKind
 
 
@@ -27,6 +27,7 @@ class Estimate:
     `energy_j` is by component [C, T] per SAMPLE (per step for per-step tasks); `step_energy_j` [C]
     includes static energy.  `static_power_w` and `area_m2` are by component, each [C].
     `pulses_per_step` [C, M] is what a device of each matrix takes in one step.
+    `stored_bits` [C] is what is kept at once between tasks, `spilled_share` [C] the part in DRAM.
     `fits` says whether the arrays suffice; where they do not, times and energies are meaningless.
     """
 
@@ -36,15 +37,14 @@ class Estimate:
     timeline: Timeline
     batch: FloatArray
     arrays_available: FloatArray
-    fits: FloatArray
+    fits: BoolArray
     step_latency_s: FloatArray
     step_energy_j: FloatArray
     dynamic_energy_j: FloatArray
     static_power_w: MappingType[str, FloatArray]
     area_by_component_m2: MappingType[str, FloatArray]
     area_m2: FloatArray
-    live_samples: FloatArray
-    saved_bits: FloatArray
+    stored_bits: FloatArray
     spilled_share: FloatArray
     staleness_samples: FloatArray
     pulses_per_step: FloatArray
@@ -71,35 +71,75 @@ def estimate(
     batch = np.asarray(batches, dtype=np.float64).reshape(-1, 1)
     policy = architecture.schedule
     barriers = policy.batchnorm == "batch" and bool(program.barrier.any())
-    pipelined = policy.mode == "pipelined"
-    serial = barriers or not pipelined
-    mapping = map_matrices(architecture, program.matrices, batch, serial=serial)
     segments = segment_tasks(program, batch_barriers=barriers, deferred=policy.update == "deferred")
-    costs = task_costs(program, architecture, mapping)
-    draft = schedule(program, costs, segments, batch, pipelined=pipelined)
-    live = _live_samples(architecture, draft, batch, barriers=barriers)
-    tensors, errors = saved_bits(program, architecture)
-    saved = tensors.sum(axis=1, keepdims=True) + errors.sum(axis=1, keepdims=True)
-    saved = np.broadcast_to(saved, batch.shape)
-    excess = np.maximum(saved * live - architecture.activation_buffer.capacity_bit, 0.0)
-    spilled = excess / np.maximum(saved * live, 1.0)
-    costs = add_spills(costs, program, architecture, spilled)
+
+    def price(mapping: Mapping) -> _Priced:
+        return _price(program, architecture, mapping, segments, batch)
+
+    by_unit = [
+        _fastest([price(mapping) for mapping in mappings], price)
+        for mappings in mapping_candidates(architecture, program.matrices, batch)
+    ]
+    return _totals(program, architecture, _cheapest(by_unit, price), batch)
+
+
+@dataclass(frozen=True, slots=True)
+class _Priced:
+    """One mapping, priced for all configurations."""
+
+    mapping: Mapping
+    costs: TaskCosts
+    timeline: Timeline
+    kept: Memory
+    fits: BoolArray
+    dynamic_j: FloatArray
+
+
+def _price(
+    program: Program,
+    architecture: Architecture,
+    mapping: Mapping,
+    segments: Segments,
+    batch: FloatArray,
+) -> _Priced:
+    pipelined = architecture.schedule.mode == "pipelined"
+    costs = task_costs(program, architecture, mapping, batch)
     timeline = schedule(program, costs, segments, batch, pipelined=pipelined)
-    return _totals(program, architecture, mapping, costs, timeline, batch, (live, saved, spilled))
+    kept = memory(program, architecture, timeline, batch)
+    if kept.spilled_share.any():
+        costs = add_spills(costs, architecture, kept)
+        timeline = schedule(program, costs, segments, batch, pipelined=pipelined)
+    needed = (mapping.arrays_per_copy * mapping.on_array).sum(axis=1)
+    available = np.asarray(architecture.arrays_available, dtype=np.float64).reshape(-1)
+    repeats = np.where(program.per_step[None, :], 1.0, batch)
+    dynamic = [(energy * repeats).sum(axis=1) for energy in costs.energy_j.values()]
+    return _Priced(
+        mapping, costs, timeline, kept, np.asarray(needed <= available), np.sum(dynamic, axis=0)
+    )
 
 
-def _live_samples(
-    architecture: Architecture, draft: Timeline, batch: FloatArray, *, barriers: bool
-) -> FloatArray:
-    """Samples whose saved activations exist at once, [C, 1]."""
-    policy = architecture.schedule
-    if barriers or policy.update == "deferred":
-        return batch
-    if policy.mode == "sequential":
-        return np.ones_like(batch)
-    latency = draft.latency_s[:, :1]
-    interval = np.maximum(draft.bottleneck_s[:, :1], np.finfo(np.float64).tiny)
-    return np.minimum(np.ceil(latency / interval), batch)
+def _fastest(choices: list[_Priced], price: Callable[[Mapping], _Priced]) -> _Priced:
+    """Of several numbers of copies, the fastest for each configuration."""
+    return _best(choices, [c.timeline.makespan_s for c in choices], price)
+
+
+def _cheapest(choices: list[_Priced], price: Callable[[Mapping], _Priced]) -> _Priced:
+    """Of several units for grouped matrices, the least dynamic energy times time that fits."""
+    cost = [np.where(c.fits, c.dynamic_j * c.timeline.makespan_s, np.inf) for c in choices]
+    return _best(choices, cost, price)
+
+
+def _best(
+    choices: list[_Priced], cost: list[FloatArray], price: Callable[[Mapping], _Priced]
+) -> _Priced:
+    """The choice of least cost for each configuration; priced again if configurations differ."""
+    best = np.argmin(np.stack(cost), axis=0)
+    if (best == best[0]).all():
+        return choices[int(best[0])]
+    merged = choices[0].mapping
+    for index, choice in enumerate(choices[1:], start=1):
+        merged = merged.where(best != index, choice.mapping)
+    return price(merged)
 
 
 def _staleness(
@@ -138,50 +178,40 @@ def _pulses(
     average = architecture.mapping.sync == "average"
     share = mapping.copies if average else np.ones_like(mapping.copies)
     pulses = effective_pulses(architecture, table.updates, table.input_signs, mapping.copies)
-    length = architecture.update.train_length
     both = pulses.probability_x * pulses.probability_error
-    trained = table.updates / share * length * both * batch
+    trained = table.updates / share * architecture.update.train_length * both * batch
     written = (mapping.copies > 1) * average * (table.updates > 0)
-    rewrite = length * WRITE_BACK_DENSITY / architecture.mapping.sync_interval
+    rewrite = averaging(architecture, mapping.place, batch).pulses
+    rewrite = rewrite / architecture.mapping.sync_interval
     return np.asarray((trained + written * rewrite) * mapping.on_array)
 
 
 def _totals(
-    program: Program,
-    architecture: Architecture,
-    mapping: Mapping,
-    costs: TaskCosts,
-    timeline: Timeline,
-    batch: FloatArray,
-    memory: tuple[FloatArray, FloatArray, FloatArray],
+    program: Program, architecture: Architecture, chosen: _Priced, batch: FloatArray
 ) -> Estimate:
-    repeats = np.where(program.per_step[None, :], 1.0, batch)
-    dynamic = sum((e * repeats).sum(axis=1) for e in costs.energy_j.values())
+    timeline, mapping = chosen.timeline, chosen.mapping
     areas = _areas(architecture, batch.shape[0])
     power = static_power(architecture, areas)
     static = sum(power.values()) * timeline.makespan_s
     available = np.broadcast_to(
         np.asarray(architecture.arrays_available, dtype=np.float64), batch.shape
     )[:, 0]
-    needed = (mapping.arrays_per_copy * mapping.on_array).sum(axis=1)
-    live, saved, spilled = memory
     return Estimate(
         program=program,
         mapping=mapping,
-        costs=costs,
+        costs=chosen.costs,
         timeline=timeline,
         batch=batch[:, 0],
         arrays_available=available,
-        fits=needed <= available,
+        fits=chosen.fits,
         step_latency_s=timeline.makespan_s,
-        step_energy_j=dynamic + static,
-        dynamic_energy_j=np.asarray(dynamic),
+        step_energy_j=chosen.dynamic_j + static,
+        dynamic_energy_j=chosen.dynamic_j,
         static_power_w=power,
         area_by_component_m2=areas,
         area_m2=np.asarray(sum(areas.values())),
-        live_samples=live[:, 0],
-        saved_bits=saved[:, 0],
-        spilled_share=spilled[:, 0],
+        stored_bits=chosen.kept.stored_bits,
+        spilled_share=chosen.kept.spilled_share,
         staleness_samples=_staleness(architecture, program, timeline, batch),
         pulses_per_step=_pulses(architecture, program, mapping, batch),
     )
@@ -189,25 +219,18 @@ def _totals(
 
 def _areas(architecture: Architecture, configurations: int) -> dict[str, FloatArray]:
     """Chip area by component, each [C]."""
-    arrays = architecture.arrays_available
-    tiles = architecture.mesh.tiles
-    parts = {
-        name: arrays * area for name, area in architecture.crossbar.area_by_component_m2().items()
-    }
-    parts["tile_buffers"] = tiles * architecture.tile.buffer.area_m2
-    parts["activation_buffer"] = architecture.activation_buffer.area_m2
-    parts["vector_unit"] = architecture.vector_unit.area_m2
-    parts["matrix_unit"] = architecture.matrix_unit.area_m2
-    parts["mesh"] = tiles * architecture.mesh.router_area_m2
     shape = (configurations, 1)
     return {
-        name: np.broadcast_to(np.asarray(v, dtype=np.float64), shape)[:, 0].copy()
-        for name, v in parts.items()
+        name: np.broadcast_to(np.asarray(area, dtype=np.float64), shape)[:, 0].copy()
+        for name, area in architecture.area_by_component_m2().items()
     }
 
 
-# Passive cells do not leak when idle; memories have their own leakage per bit.
-_NOT_LOGIC = frozenset({"array_devices", "tile_buffers", "activation_buffer"})
+# Passive cells, high-voltage drivers of thick oxide and hold capacitors do not leak like logic;
+# memories have their own leakage per bit.
+_NOT_LOGIC = frozenset(
+    {"array_devices", "pulse_drivers", "sample_hold", "tile_buffers", "activation_buffer"}
+)
 
 
 def static_power(

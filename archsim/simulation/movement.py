@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from archsim.architecture import Architecture
-from archsim.fields import FloatArray
 from archsim.mapping import Mapping
 from archsim.mapping.partition import tile_spread
 from archsim.simulation.columns import (
     CostColumns,
-    TaskCosts,
     pick,
     pick_place,
     use_activation_buffer,
@@ -35,8 +33,8 @@ def add_weight_data(
     place = pick_place(mapping, matrices)
     numbers, tile, mesh = architecture.numbers, architecture.tile, architecture.mesh
     update = np.array([program.kind[c] is TaskKind.WEIGHT_GRADIENT for c in columns])
-    swapped = np.array([program.kind[c] is TaskKind.INPUT_GRADIENT for c in columns])
-    swapped = swapped ^ program.transposed[columns]
+    # An input gradient is already marked as a transposed use of its matrix.
+    swapped = program.transposed[columns]
     to_tiles, from_tiles = tile_spread(place, tile.arrays)
     into = np.where(swapped, from_tiles, to_tiles)
     out_of = np.where(swapped, to_tiles, from_tiles)
@@ -54,17 +52,28 @@ def add_weight_data(
     )
     bits_in, bits_out = inputs * into + errors * out_of, outputs * out_of
     ports = np.ceil(pick(mapping.arrays_per_copy, mapping, matrices) * copies / tile.arrays)
-    farthest = mesh.spread_hops(np.maximum(into, out_of))
-    build.mesh_latency[:, columns] += mesh.latency_s(on * (bits_in + bits_out), farthest, ports)
+    # A recurrent product sends its vectors step by step, each over all the hops.
+    farthest = mesh.spread_hops(np.maximum(into, out_of)) * program.serial_steps[columns]
+    build.latency[:, columns] += mesh.latency_s(on * (bits_in + bits_out), farthest, ports)
     build.shared["mesh"][:, columns] += mesh.occupancy_s(bit_hops)
-    build.add_energy("mesh", columns, mesh.energy_j(bit_hops))
+    build.add_energy("mesh", columns, mesh.energy_j(bit_hops, architecture.hop_m))
 
+    # A tile reads each vector once for all of its arrays that share it.
     vectors, rows = program.vectors[columns], np.asarray(place.inputs) * place.blocks
     cols = np.asarray(place.outputs) * place.blocks
-    from_x = np.where(swapped, cols * place.row_splits, rows * place.col_splits)
-    from_error = np.where(update, cols * place.row_splits, 0.0)
+    from_x = np.where(swapped, cols, rows) * into
+    from_error = np.where(update, cols * out_of, 0.0)
     fed = vectors * (from_x + from_error) * architecture.read.input_bits * sent
     buffer = tile.buffer
+    # Input gradients of overlapping windows are summed in the tile's buffer.
+    produced = np.where(swapped, rows, cols) * vectors
+    gradient = np.array([program.kind[c] is TaskKind.INPUT_GRADIENT for c in columns])
+    overlap = np.where(gradient, produced - program.output_elements[columns], 0.0)
+    overlap = on * np.maximum(overlap, 0.0)
+    add = architecture.periphery.output_digital.partial_sum_energy_j
+    build.add_energy("output_digital", columns, overlap * add)
+    both = buffer.read_energy_j_per_bit + buffer.write_energy_j_per_bit
+    build.add_energy("tile_buffers", columns, overlap * numbers.partial_sum_bits * both)
     energy = (bits_in + bits_out) * buffer.write_energy_j_per_bit + (
         fed + bits_out
     ) * buffer.read_energy_j_per_bit
@@ -85,8 +94,14 @@ def add_digital_data(build: CostColumns, program: Program, architecture: Archite
         (program.matrix < 0) & ((program.moved_elements > 0) | (program.parameter_elements > 0))
     )
     if digital.size:
-        moved = program.moved_elements[digital] * numbers.activation_bits
-        use_activation_buffer(build, architecture, digital, 0.5 * moved, 0.5 * moved)
+        steps = program.per_step[digital]
+        # The optimizer moves parameters and its state, at their own width; tables live in DRAM.
+        width = np.where(steps, numbers.parameter_bits, numbers.activation_bits)
+        off_chip = np.where(steps, program.table_share, 0.0)
+        moved = program.moved_elements[digital] * width
+        near = 0.5 * moved * (1.0 - off_chip)
+        use_activation_buffer(build, architecture, digital, near, near)
+        use_dram(build, architecture, digital, moved * off_chip)
     tables = np.array([kind is OpKind.EMBEDDING for kind in program.op_kind])
     small = np.flatnonzero((program.parameter_elements > 0) & ~tables)
     bits = program.parameter_elements[small] * numbers.parameter_bits
@@ -95,43 +110,5 @@ def add_digital_data(build: CostColumns, program: Program, architecture: Archite
     from_dram = from_dram + program.host_elements * numbers.activation_bits
     columns = np.flatnonzero(from_dram.any(axis=0))
     use_dram(build, architecture, columns, np.asarray(from_dram)[:, columns])
-
-
-def add_spills(
-    costs: TaskCosts, program: Program, architecture: Architecture, spilled: FloatArray
-) -> TaskCosts:
-    """The costs with a share `spilled` [C, 1] of saved activations written to DRAM and read back.
-
-    Spills stream beside the computation, so they lengthen a task only where DRAM is slower.
-    """
-    bits_in, bits_out = saved_bits(program, architecture)
-    shape = costs.main_s.shape
-    traffic = np.zeros(shape)
-    rows = np.arange(shape[0])[:, None]
-    np.add.at(traffic, (rows, program.saved.writer[None, :]), bits_in * spilled)
-    np.add.at(traffic, (rows, program.saved.reader[None, :]), bits_in * spilled)
-    traffic += 2.0 * bits_out * spilled
-    occupied = traffic / architecture.dram.bandwidth_bit_per_s
-    shared = dict(costs.shared_s)
-    energy = dict(costs.energy_j)
-    before = np.maximum(shared["activation_buffer"], shared["dram"])
-    shared["dram"] = shared["dram"] + occupied
-    after = np.maximum(shared["activation_buffer"], shared["dram"])
-    waiting = np.maximum(after - costs.main_s, 0.0) - np.maximum(before - costs.main_s, 0.0)
-    energy["dram"] = energy.get("dram", np.zeros(shape)) + (
-        traffic * architecture.dram.energy_j_per_bit
-    )
-    return TaskCosts(costs.main_s, costs.transfer_s + waiting, costs.array_s, shared, energy)
-
-
-def saved_bits(program: Program, architecture: Architecture) -> tuple[FloatArray, FloatArray]:
-    """Saved bits per sample: of each saved tensor [C, S], and of stored errors per task [C, T].
-
-    Errors are stored only when updates are deferred to the end of the minibatch.
-    """
-    numbers = architecture.numbers
-    tensors = program.saved.values * numbers.activation_bits + program.saved.fixed_bits
-    errors = program.errors_stored * numbers.activation_bits
-    if architecture.schedule.update == "immediate":
-        errors = errors * 0.0
-    return np.asarray(tensors), np.asarray(errors)
+    # Rows that are looked up and the network's input are waited for; spills are fetched ahead.
+    build.latency[:, columns] += architecture.dram.latency_s

@@ -8,7 +8,7 @@ minibatch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import networkx as nx
 import numpy as np
@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from archsim.fields import FloatArray
 from archsim.hardware.digital import OPERATIONS
 from archsim.mapping import MatrixTable
-from archsim.workload.graph import OpKind, SavedForm, Workload
+from archsim.workload.graph import (
+    NO_WORK,
+    OpKind,
+    ParameterRole,
+    SavedForm,
+    WeightUse,
+    Workload,
+)
 from archsim.workload.training import TaskKind, TrainingGraph, TrainingTask
 
 IntArray = NDArray[np.intp]
@@ -42,11 +49,15 @@ class Products:
 class SavedTable:
     """Saved tensors as flat arrays [S]: who writes and who reads them, and their size per sample.
 
-    `values` counts elements at activation width, `fixed_bits` bits of masks and indices.
+    `reader` is the first task that reads a tensor; `use_of` and `use_by` list every pair of tensor
+    and reading task.  `values` counts elements at activation width, `fixed_bits` bits of masks and
+    indices.
     """
 
     writer: IntArray
     reader: IntArray
+    use_of: IntArray
+    use_by: IntArray
     values: FloatArray
     fixed_bits: FloatArray
 
@@ -57,8 +68,9 @@ class Program:
 
     `kind` and `op_kind` are names per task; `matrix` is -1 for tasks without a weight matrix.
     `work` is [T, 8] in the order of `OPERATIONS`.  `edge_from` / `edge_to` are the dependences of
-    one sample.  `barrier` tasks need the whole minibatch; `per_step` tasks happen once per
-    minibatch.  The last M tasks keep the copies of each matrix equal (and step the weights of
+    one sample, of which `edge_data` carry data (the others only order).  `barrier` tasks need the whole minibatch; `per_step` tasks happen once per
+    minibatch.  `table_share` is the share of embedding tables among the parameters that a digital
+    optimizer updates.  The last M tasks keep the copies of each matrix equal (and step the weights of
     matrices that are held digitally).
     """
 
@@ -81,10 +93,12 @@ class Program:
     per_step: BoolArray
     edge_from: IntArray
     edge_to: IntArray
+    edge_data: BoolArray
     products: Products
     saved: SavedTable
     matrices: MatrixTable
     errors_stored: FloatArray
+    table_share: float
 
     @property
     def size(self) -> int:
@@ -106,15 +120,13 @@ def lower(training: TrainingGraph) -> Program:
     """Flatten a training graph into arrays; pure, and independent of any hardware."""
     workload = training.workload
     order = list(nx.lexicographical_topological_sort(training.graph, key=_rank(training.graph)))
-    tasks: list[TrainingTask] = [training.graph.nodes[name]["task"] for name in order]
+    tasks = _with_tied_tables(workload, [training.graph.nodes[name]["task"] for name in order])
     index = {name: i for i, name in enumerate(order)}
     matrix_names = tuple(workload.matrices)
     matrix_index = {name: i for i, name in enumerate(matrix_names)}
     samples = float(workload.samples)
     extra = len(matrix_names)
-    scale = np.array(
-        [1.0 if task.kind is TaskKind.OPTIMIZER else samples for task in tasks] + [1.0] * extra
-    )
+    scale = np.array([1.0 if task.per_step else samples for task in tasks] + [1.0] * extra)
 
     def column(values: list[float]) -> FloatArray:
         return np.asarray(np.array(values + [0.0] * extra) / scale)
@@ -124,7 +136,7 @@ def lower(training: TrainingGraph) -> Program:
     for i, task in enumerate(tasks):
         work[i] = [getattr(task.work, name) for name in OPERATIONS]
     table = _matrix_table(workload, tasks, matrix_index, samples)
-    steps = [float(t.weight.sequential_steps) if t.weight else 1.0 for t in tasks]
+    steps = _serial_steps(workload, tasks)
     return Program(
         names=tuple(order) + tuple(f"{name} (copies)" for name in matrix_names),
         ops=tuple(task.op for task in tasks) + _matrix_owners(tasks, matrix_names),
@@ -137,7 +149,7 @@ def lower(training: TrainingGraph) -> Program:
         transposed=np.array(
             [bool(t.weight and t.weight.transposed) for t in tasks] + [False] * extra
         ),
-        vectors=column([float(t.weight.vectors) if t.weight else 0.0 for t in tasks]),
+        vectors=column([_vectors(workload, t) for t in tasks]),
         serial_steps=np.array(steps + [1.0] * extra),
         input_signs=np.array([2.0 if t.input_signed else 1.0 for t in tasks] + [2.0] * extra),
         work=work / scale[:, None],
@@ -147,14 +159,84 @@ def lower(training: TrainingGraph) -> Program:
         output_elements=column([float(t.output_elements) for t in tasks]),
         host_elements=column(_host_elements(workload, tasks)),
         barrier=np.array([t.batch_barrier for t in tasks] + [False] * extra),
-        per_step=np.array([t.kind is TaskKind.OPTIMIZER for t in tasks] + [True] * extra),
+        per_step=np.array([t.per_step for t in tasks] + [True] * extra),
         edge_from=np.array([a for a, _ in edges], dtype=np.intp),
         edge_to=np.array([b for _, b in edges], dtype=np.intp),
+        edge_data=np.array([not _orders_only(tasks[a], tasks[b]) for a, b in edges], dtype=bool),
         products=_products(tasks, samples),
         saved=_saved_table(training, tasks, samples),
         matrices=table,
         errors_stored=column(_errors_stored(workload, tasks)),
+        table_share=_table_share(training),
     )
+
+
+def _with_tied_tables(workload: Workload, tasks: list[TrainingTask]) -> list[TrainingTask]:
+    """Let embeddings whose table is a weight matrix on arrays use those arrays.
+
+    Looking a row up is a one-hot read in the direction that gives rows of the table; its gradient
+    is an outer product of the one-hot vector and the error, in the same arrays.
+    """
+    stored = {m.part_of or name: m for name, m in workload.matrices.items() if not m.computed}
+    found = []
+    for task in tasks:
+        op = workload.op(task.op) if task.op in workload.graph else None
+        matrix = next((stored[p] for p in op.parameters if p in stored), None) if op else None
+        if op is None or matrix is None or op.kind is not OpKind.EMBEDDING or matrix.blocks > 1:
+            found.append(task)
+            continue
+        width = matrix.inputs if op.forward.written % matrix.inputs == 0 else matrix.outputs
+        use = WeightUse(matrix.name, op.forward.written // width, transposed=width == matrix.inputs)
+        kind = TaskKind.FORWARD if task.kind is TaskKind.FORWARD else TaskKind.WEIGHT_GRADIENT
+        found.append(replace(task, kind=kind, weight=use, work=NO_WORK, input_signed=False))
+    return found
+
+
+def _serial_steps(workload: Workload, tasks: list[TrainingTask]) -> list[float]:
+    """Dependent steps of each task: time steps of a recurrent product, and of what follows it."""
+    of_tensor = {
+        tensor: op.weight.sequential_steps
+        for op in workload.ops
+        if op.weight is not None
+        for tensor in op.outputs
+    }
+    found = []
+    for task in tasks:
+        steps = 1
+        if task.weight is not None:
+            steps = task.weight.sequential_steps
+        elif task.op_kind is OpKind.ELEMENTWISE and task.op in workload.graph:
+            steps = max((of_tensor.get(t, 1) for t in workload.op(task.op).inputs), default=1)
+        found.append(float(steps))
+    return found
+
+
+def _orders_only(source: TrainingTask, target: TrainingTask) -> bool:
+    """An update waits for the transposed reads of its matrix, but takes no data from them."""
+    return (
+        source.kind is TaskKind.INPUT_GRADIENT
+        and target.kind is TaskKind.WEIGHT_GRADIENT
+        and source.weight is not None
+        and target.weight is not None
+        and source.weight.matrix == target.weight.matrix
+    )
+
+
+def _table_share(training: TrainingGraph) -> float:
+    """Share of embedding tables among the elements that the digital optimizer updates."""
+    on_arrays = set(training.workload.matrices)
+    tables = sum(
+        p.elements
+        for p in training.workload.parameters.values()
+        if p.role is ParameterRole.EMBEDDING and p.trainable and p.name not in on_arrays
+    )
+    return min(1.0, tables / training.digital_parameters) if training.digital_parameters else 0.0
+
+
+def _vectors(workload: Workload, task: TrainingTask) -> float:
+    """Vectors through each block of the task's matrix in one evaluation, 0 without a matrix."""
+    use = task.weight
+    return 0.0 if use is None else use.vectors_per_block(workload.matrices[use.matrix])
 
 
 def _rank(graph: nx.DiGraph[str]) -> Callable[[str], int]:
@@ -184,7 +266,7 @@ def _matrix_table(
         if task.weight is None:
             continue
         m, use = index[task.weight.matrix], task.weight
-        vectors = use.vectors / samples
+        vectors = _vectors(workload, task) / samples
         if task.kind is TaskKind.WEIGHT_GRADIENT:
             updates[m] += vectors
             signs[m] = max(signs[m], 2.0 if task.input_signed else 1.0)
@@ -203,6 +285,7 @@ def _matrix_table(
         updates=updates,
         input_signs=signs,
         vectors_bound=bound,
+        computed=np.array([m.computed for m in matrices], dtype=np.bool_),
     )
 
 
@@ -247,36 +330,43 @@ def _errors_stored(workload: Workload, tasks: list[TrainingTask]) -> list[float]
 
 def _saved_table(training: TrainingGraph, tasks: list[TrainingTask], samples: float) -> SavedTable:
     forward: dict[str, int] = {}
-    backward: dict[str, int] = {}
+    backward: dict[str, list[int]] = {}
     for i, task in enumerate(tasks):
         if task.kind is TaskKind.FORWARD:
-            forward[task.op] = i
+            forward.setdefault(task.op, i)  # one that runs again comes later
         elif task.kind in (TaskKind.WEIGHT_GRADIENT, TaskKind.DIGITAL_BACKWARD):
-            backward.setdefault(task.op, i)
-    producer: dict[str, int] = {}
-    reader: dict[str, int] = {}
+            backward.setdefault(task.op, []).append(i)
+    writer: dict[str, int] = {}
+    readers: dict[str, list[int]] = {}
     for op in training.workload.ops:
         for tensor in op.outputs:
-            producer[tensor] = forward[op.name]
+            writer[tensor] = forward[op.name]
         for item in op.saved:
-            if op.name in backward:
-                producer.setdefault(item.tensor, forward[op.name])
-                reader.setdefault(item.tensor, backward[op.name])
-    rows = [
-        (
-            producer.get(item.tensor, 0),
-            reader.get(item.tensor, producer.get(item.tensor, 0)),
-            item.elements / samples if item.form is SavedForm.VALUE else 0.0,
-            _fixed_bits(item.form) * item.elements / samples,
-        )
-        for item in training.saved
-    ]
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 4
+            # A network input is kept by the operator that saves it.
+            writer.setdefault(item.tensor, forward[op.name])
+            readers.setdefault(item.tensor, []).extend(backward.get(op.name, ()))
+    first = [writer.get(item.tensor, 0) for item in training.saved]
+    uses = [(s, t) for s, item in enumerate(training.saved) for t in readers.get(item.tensor, ())]
+    value = [item.form is SavedForm.VALUE for item in training.saved]
+    elements = [item.elements / samples for item in training.saved]
     return SavedTable(
-        writer=np.array(columns[0], dtype=np.intp),
-        reader=np.array(columns[1], dtype=np.intp),
-        values=np.array(columns[2], dtype=np.float64),
-        fixed_bits=np.array(columns[3], dtype=np.float64),
+        writer=np.array(first, dtype=np.intp),
+        reader=np.array(
+            [
+                min(readers.get(item.tensor, ()), default=own)
+                for item, own in zip(training.saved, first, strict=True)
+            ],
+            dtype=np.intp,
+        ),
+        use_of=np.array([s for s, _ in uses], dtype=np.intp),
+        use_by=np.array([t for _, t in uses], dtype=np.intp),
+        values=np.array(elements) * np.array(value, dtype=np.float64),
+        fixed_bits=np.array(
+            [
+                _fixed_bits(item.form) * size
+                for item, size in zip(training.saved, elements, strict=True)
+            ]
+        ),
     )
 
 

@@ -50,6 +50,7 @@ def forward_task(op: Op, tensors: Mapping[str, TensorInfo]) -> TrainingTask:
         output_elements=elements(op.outputs, tensors),
         batch_barrier=op.batch_barrier,
         input_signed=_input_signed(op, tensors),
+        per_step=op.per_step,
     )
 
 
@@ -74,7 +75,7 @@ def _weight_backward(
     gives: dict[str, str] = {}
     source = tuple(t for t in multiplied(op) if t in scope.active)
     entering = () if is_recurrent(op) else scope.active_inputs(op)
-    addends = tuple(t for t in entering if t not in source)
+    addends = tuple(t for t in entering if t not in source and t != use.content)
     error = TrainingTask(
         name=task_name(op.name, TaskKind.INPUT_GRADIENT),
         op=op.name,
@@ -90,15 +91,18 @@ def _weight_backward(
         handed = vectors * back.vectors // use.vectors
         tasks.append(replace(error, weight=back, output_elements=handed))
     if use.matrix in scope.matrices:
+        gradient = task_name(op.name, TaskKind.WEIGHT_GRADIENT)
         tasks.append(
             replace(
                 error,
-                name=task_name(op.name, TaskKind.WEIGHT_GRADIENT),
+                name=gradient,
                 kind=TaskKind.WEIGHT_GRADIENT,
                 weight=use,
                 input_elements=vectors + error.input_elements,
             )
         )
+        if use.content:  # the gradient goes on, to the parameters that the matrix is made of
+            gives[use.content] = gradient
     if addends or _has_digital_backward(op, scope):
         task = _digital(op, scope, tensors)
         gives |= dict.fromkeys(addends, task.name)
@@ -126,8 +130,8 @@ def _transposed_use(use: WeightUse, *, given_state: bool) -> WeightUse:
     steps = use.sequential_steps
     if steps == 1 or given_state:
         return replace(use, transposed=not use.transposed)
-    return WeightUse(
-        matrix=use.matrix,
+    return replace(
+        use,
         vectors=use.vectors // steps * (steps - 1),
         sequential_steps=steps - 1,
         transposed=not use.transposed,
@@ -144,6 +148,7 @@ def _digital(op: Op, scope: Scope, tensors: Mapping[str, TensorInfo]) -> Trainin
         input_elements=elements((t for t in op.outputs if t in scope.active), tensors),
         output_elements=elements(scope.active_inputs(op), tensors),
         input_signed=_input_signed(op, tensors),
+        per_step=op.per_step,
     )
 
 

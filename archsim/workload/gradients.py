@@ -71,14 +71,19 @@ def gradient_scope(workload: Workload, ops: Sequence[Op], options: TrainingOptio
     trainable = _trainable(workload, options.frozen)
     backing = matrix_parameters(ops, workload)
     in_arrays = frozenset(name for names in backing.values() for name in names)
-    matrices = frozenset(
+    stored = frozenset(
         name
         for name, matrix in workload.matrices.items()
-        if matrix.trainable and _any_in(backing.get(name, ()), trainable, otherwise=True)
+        if matrix.trainable
+        and not matrix.computed
+        and _any_in(backing.get(name, ()), trainable, otherwise=True)
     )
     requested = frozenset(_requested(workload, options.input_gradients))
     heads = _loss_heads(workload, ops, options)
-    needs = _downstream(workload, ops, requested, trainable, matrices)
+    needs = _downstream(workload, ops, requested, trainable, stored)
+    # A computed matrix is trained if something that it is computed from is.
+    computed = (op.weight for op in ops if op.weight is not None and op.weight.content in needs)
+    matrices = stored.union(use.matrix for use in computed)
     reach = _upstream(workload, ops, heads)
     active = _with_recurrence(ops, needs & reach)
     return Scope(active, trainable - in_arrays, matrices, in_arrays, heads)
@@ -111,7 +116,9 @@ def is_recurrent(op: Op) -> bool:
 
 def multiplied(op: Op) -> tuple[str, ...]:
     """The inputs of a weight matmul that are multiplied by the matrix; others are added to it."""
-    return op.inputs[1:] if is_recurrent(op) else op.inputs[:1]
+    content = op.weight.content if op.weight is not None else ""
+    given = tuple(tensor for tensor in op.inputs if tensor != content)
+    return given[1:] if is_recurrent(op) else given[:1]
 
 
 def carries_back(op: Op, scope: Scope) -> bool:
@@ -178,7 +185,7 @@ def _loss_heads(
     """A loss that the network computes itself stands for all; else every floating output counts."""
     producer = {tensor: op for op in ops for tensor in op.outputs}
     consumed = {tensor for op in ops for tensor in op.inputs}
-    outputs = [name for name in dict.fromkeys(workload.outputs) if workload.tensors[name].floating]
+    outputs = _outputs_with_loss(workload, options.loss_outputs)
     own = [name for name in outputs if name in producer and producer[name].kind is OpKind.LOSS]
     if own:
         return tuple(LossHead(name, name, computed=True) for name in own)
@@ -191,6 +198,23 @@ def _loss_heads(
         else:
             heads.append(LossHead(name, name))
     return tuple(heads)
+
+
+def _outputs_with_loss(workload: Workload, globs: Sequence[str]) -> list[str]:
+    """The floating outputs, or those of them that `globs` name."""
+    names = list(dict.fromkeys(workload.outputs))
+    floating = [name for name in names if workload.tensors[name].floating]
+    for glob in globs:
+        if not any(fnmatchcase(name, glob) for name in floating):
+            integers = any(fnmatchcase(name, glob) for name in names)
+            finding = "has integers only" if integers else "matches no output"
+            raise InputError(
+                f"the loss is asked for on '{glob}', which {finding} of '{workload.name}'.",
+                remedy=did_you_mean(glob, floating),
+            )
+    if not globs:
+        return floating
+    return [name for name in floating if any(fnmatchcase(name, glob) for glob in globs)]
 
 
 def _downstream(

@@ -82,7 +82,10 @@ class WeightMatrix:
 
     `inputs` (K) and `outputs` (N) are those of one block: a convolution has
     K = Cin/groups * kernel elements, N = Cout/groups, blocks = groups.  `bias` names the bias
-    parameter that may be mapped as an extra row, or is None.
+    parameter that may be mapped as an extra row, or is None.  `part_of` names the stored matrix of
+    which this one is a slice (the query part of a packed projection), or is None.  `computed` tells
+    that the network computes the matrix from parameters in every step (weight normalisation), so
+    that no array can be updated in place.
     """
 
     name: str
@@ -91,6 +94,8 @@ class WeightMatrix:
     blocks: int = 1
     bias: str | None = None
     trainable: bool = True
+    part_of: str | None = None
+    computed: bool = False
 
     @property
     def elements(self) -> int:
@@ -106,12 +111,26 @@ class WeightUse:
     independent of each other if `sequential_steps` is 1; a recurrent product has as many dependent
     steps as time steps, and `vectors / sequential_steps` independent vectors in each.
     `transposed` marks a use that multiplies by the transpose of the stored matrix (tied weights).
+    `chosen_blocks` is how many of the blocks each vector passes where the network chooses them at
+    run time (experts), None for all.  `content` names the tensor that holds a computed matrix.
     """
 
     matrix: str
     vectors: int
     sequential_steps: int = 1
     transposed: bool = False
+    chosen_blocks: int | None = None
+    content: str = ""
+
+    def macs(self, matrix: WeightMatrix) -> int:
+        """Multiply-accumulates of this use of `matrix`."""
+        blocks = matrix.blocks if self.chosen_blocks is None else self.chosen_blocks
+        return self.vectors * matrix.inputs * matrix.outputs * blocks
+
+    def vectors_per_block(self, matrix: WeightMatrix) -> float:
+        """Vectors through each block, the mean where blocks are chosen at run time."""
+        chosen = matrix.blocks if self.chosen_blocks is None else self.chosen_blocks
+        return self.vectors * chosen / matrix.blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +216,13 @@ class Op:
     `inputs` and `outputs` are activation tensors (weights and other constants are not listed);
     `parameters` are the learned tensors it reads.  `forward` is its digital work, `backward` that
     of its backward (for a weight matmul: bias addition, and bias gradient; the products themselves
-    are not digital work).  `saved` is what the backward needs.  `batch_barrier` marks
-    normalisation by minibatch statistics.  `reason` tells a reader why it is of this kind.
+    are not digital work).  `saved` is what the backward needs.  `framework_saved`
+    is what PyTorch keeps for it instead, where that does not follow from the operator (see
+    `archsim.workload.framework_saved`).  `batch_barrier` marks normalisation by minibatch
+    statistics.  `reason` tells a reader why it is of this kind.
+    `per_step` marks work on parameters alone, which happens once per minibatch whatever its size.
+    `module` is the dotted path of the module that it belongs to where the exporter noted one
+    (`layer1.0.conv1`), else empty.
     """
 
     name: str
@@ -212,8 +236,24 @@ class Op:
     forward: DigitalWork = NO_WORK
     backward: DigitalWork = NO_WORK
     saved: tuple[Saved, ...] = ()
+    framework_saved: tuple[Saved, ...] | None = None
     batch_barrier: bool = False
     reason: str = ""
+    module: str = ""
+    per_step: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who wrote the file, as it says itself: the exporter, the IR version, the opset by domain."""
+
+    producer: str = ""
+    producer_version: str = ""
+    ir_version: int = 0
+    opsets: Mapping[str, int] = field(default_factory=dict)
+
+
+UNKNOWN_ORIGIN = Origin()
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +285,7 @@ class Workload:
     outputs: tuple[str, ...]
     notes: tuple[Note, ...] = ()
     bindings: Mapping[str, int] = field(default_factory=dict)
+    origin: Origin = UNKNOWN_ORIGIN
 
     def op(self, name: str) -> Op:
         """The operator called `name`."""
@@ -254,9 +295,10 @@ class Workload:
     @property
     def ops(self) -> tuple[Op, ...]:
         """All operators in a topological order that depends only on the file."""
-        return tuple(self.op(name) for name in nx.lexicographical_topological_sort(
-            self.graph, key=self._rank.__getitem__
-        ))
+        return tuple(
+            self.op(name)
+            for name in nx.lexicographical_topological_sort(self.graph, key=self._rank.__getitem__)
+        )
 
     @property
     def _rank(self) -> dict[str, int]:
@@ -265,7 +307,7 @@ class Workload:
     def macs(self, op: Op) -> int:
         """Forward multiply-accumulates of `op` over one evaluation of the graph."""
         if op.weight is not None:
-            return op.weight.vectors * self.matrices[op.weight.matrix].elements
+            return op.weight.macs(self.matrices[op.weight.matrix])
         return sum(product.macs for product in op.dynamic)
 
     @property

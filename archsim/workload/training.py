@@ -8,6 +8,7 @@ gradient is asked for, lies upstream of it and the loss lies downstream.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import networkx as nx
 
@@ -19,8 +20,10 @@ from archsim.workload.backward import (
     task_name,
 )
 from archsim.workload.digital_training import Ending, gradient_sum_work, loss_work, optimizer_work
+from archsim.workload.framework_saved import framework_bytes, framework_saved, merge_storages
 from archsim.workload.gradients import Scope, carries_back, gradient_scope, is_recurrent
 from archsim.workload.graph import NO_WORK, Note, Op, OpKind, Saved, Workload
+from archsim.workload.recompute import Regions, kept_with, regions, rerun
 from archsim.workload.saved import merge_saved, saved_by, saved_bytes
 from archsim.workload.training_types import (
     Loss,
@@ -40,6 +43,7 @@ __all__ = [
     "TrainingMacs",
     "TrainingOptions",
     "TrainingTask",
+    "accelerator_saved_bytes",
     "saved_activation_bytes",
     "training_graph",
 ]
@@ -56,33 +60,51 @@ def training_graph(
 
     Edges: producer before consumer forward, the reverse backward; an operator's forward before its
     backward; every transposed read of a weight matrix before every update of it (tied uses too);
-    parameter gradients before the optimizer.  Raises `InputError` for frozen patterns and input
-    gradients that the network does not have.
+    parameter gradients before the optimizer.  An operator that runs again does so when the errors
+    of its region have arrived, before the backward of the region.  Raises `InputError` for patterns,
+    outputs and input gradients that the network does not have.
     """
     ops = workload.ops
     scope = gradient_scope(workload, ops, options)
-    assembly = _Assembly(workload, ops, scope)
+    areas = regions(workload, ops, options.recompute)
+    assembly = _Assembly(workload, ops, scope, areas)
     assembly.add_forward()
     assembly.add_loss(options.loss)
     assembly.add_backward()
     assembly.add_update_order()
     assembly.add_optimizer(options.optimizer)
-    saved = merge_saved((item for op in ops for item in saved_by(op, scope)), ops, workload)
-    return assembly.finish(saved, _notes(scope, options))
+    kept = kept_with(ops, areas, lambda op: saved_by(op, scope), workload)
+    framework = kept_with(ops, areas, lambda op: framework_saved(op, scope, workload), workload)
+    return assembly.finish(
+        merge_saved(kept, ops, workload),
+        merge_storages(framework, ops, workload),
+        _notes(scope, options),
+    )
 
 
 def saved_activation_bytes(graph: TrainingGraph) -> int:
-    """Bytes that the forward pass keeps for the backward pass, over one evaluation of the graph."""
+    """Bytes that PyTorch keeps between forward and backward, over one evaluation of the graph."""
+    return framework_bytes(graph.framework_saved, graph.workload.tensors)
+
+
+def accelerator_saved_bytes(graph: TrainingGraph) -> int:
+    """Bytes that the accelerator keeps between forward and backward, over one evaluation."""
     return saved_bytes(graph.saved, graph.workload.tensors)
 
 
 class _Assembly:
     """The graph while it is put together; used once, inside `training_graph`."""
 
-    def __init__(self, workload: Workload, ops: Sequence[Op], scope: Scope) -> None:
+    def __init__(
+        self, workload: Workload, ops: Sequence[Op], scope: Scope, areas: Regions
+    ) -> None:
         self._workload = workload
         self._ops = ops
         self._scope = scope
+        self._areas = areas
+        # Regions whose backward has begun, and the tasks that ran their operators again.
+        self._begun: set[str] = set()
+        self._again: dict[str, str] = {}
         self._graph: nx.DiGraph[str] = nx.DiGraph()
         # Digital parameters that get a gradient, and the tasks that give it (ordered sets).
         self._learned: dict[str, None] = {}
@@ -141,14 +163,43 @@ class _Assembly:
                 for name in self._gradient_of(tensor, op.name)
             }
             backward = backward_of(op, self._scope, self._workload.tensors)
+            self._run_again(op, errors)
             forward = task_name(op.name, TaskKind.FORWARD)
             for task in backward.tasks:
-                self._add(task, (forward, *sorted(errors)))
+                self._add(task, (forward, *sorted(errors), *self._made_again(op)))
             self._hand_on(op, backward)
         for name in self._workload.inputs:
             if name in self._scope.active:
                 users = (op.name for op in self._ops if name in op.inputs)
                 self._gradient_of(name, next(users, name))
+
+    def _run_again(self, op: Op, errors: Iterable[str]) -> None:
+        """Run the region of `op` again if its backward begins here: when these errors are there."""
+        region = self._areas.of.get(op.name)
+        if region is None or region in self._begun:
+            return
+        self._begun.add(region)
+        members = tuple(o for o in self._ops if self._areas.of.get(o.name) == region)
+        plan = rerun(members, lambda o: saved_by(o, self._scope), self._workload)
+        for again in plan.ops:
+            first = forward_task(again, self._workload.tensors)
+            name = f"{again.name}:recompute"
+            task = replace(first, name=name, batch_barrier=False, recomputes=True)
+            makers = {m.name for t in again.inputs if (m := self._producer.get(t)) is not None}
+            before = [self._again.get(m, task_name(m, TaskKind.FORWARD)) for m in sorted(makers)]
+            self._add(task, (first.name, *sorted(errors), *before))
+            self._again[again.name] = name
+
+    def _made_again(self, op: Op) -> list[str]:
+        """The tasks that made again what the backward of `op`, if it is in a region, needs."""
+        if op.name not in self._areas.of:
+            return []
+        makers = {op.name}
+        for item in saved_by(op, self._scope):
+            maker = self._producer.get(item.tensor)
+            if maker is not None:
+                makers.add(maker.name)
+        return [self._again[name] for name in sorted(makers) if name in self._again]
 
     def _hand_on(self, op: Op, backward: OpBackward) -> None:
         """Note which tasks give the gradients of the inputs and of the digital parameters."""
@@ -194,6 +245,7 @@ class _Assembly:
             work=gradient_sum_work(len(given), size),
             input_elements=len(given) * size,
             output_elements=size,
+            per_step=tensor in self._producer and self._producer[tensor].per_step,
         )
         self._add(task, dict.fromkeys(name for waits in given for name in waits))
         return (task.name,)
@@ -239,6 +291,7 @@ class _Assembly:
             op_kind=OpKind.ELEMENTWISE,
             work=optimizer_work(optimizer, count),
             batch_barrier=True,
+            per_step=True,
         )
         self._add(task, self._learners)
 
@@ -247,7 +300,9 @@ class _Assembly:
         """Elements that the digital optimizer updates."""
         return sum(self._workload.parameters[name].elements for name in self._learned)
 
-    def finish(self, saved: tuple[Saved, ...], notes: tuple[Note, ...]) -> TrainingGraph:
+    def finish(
+        self, saved: tuple[Saved, ...], framework: tuple[Saved, ...], notes: tuple[Note, ...]
+    ) -> TrainingGraph:
         """The finished graph, frozen, with its totals."""
         tasks = [self._graph.nodes[name]["task"] for name in self._graph.nodes]
         updated = {t.weight.matrix for t in tasks if t.kind is TaskKind.WEIGHT_GRADIENT}
@@ -255,9 +310,14 @@ class _Assembly:
             workload=self._workload,
             graph=nx.freeze(self._graph),
             saved=saved,
+            framework_saved=framework,
             macs=_macs(self._workload, tasks),
             digital_parameters=self.digital_parameters,
-            analog_parameters=sum(self._workload.matrices[name].elements for name in updated),
+            analog_parameters=sum(
+                matrix.elements
+                for name in updated
+                if not (matrix := self._workload.matrices[name]).computed
+            ),
             notes=notes,
         )
 
@@ -266,16 +326,21 @@ def _macs(workload: Workload, tasks: Iterable[TrainingTask]) -> TrainingMacs:
     """Multiply-accumulates by kind of task; those of two activations backward are kept apart."""
     static = dict.fromkeys(TaskKind, 0)
     dynamic = dict.fromkeys(TaskKind, 0)
+    again = 0
     for task in tasks:
-        if task.weight is not None:
-            stored = workload.matrices[task.weight.matrix].elements
-            static[task.kind] += task.weight.vectors * stored
-        dynamic[task.kind] += sum(product.macs for product in task.dynamic)
+        of_weight = task.weight.macs(workload.matrices[task.weight.matrix]) if task.weight else 0
+        of_activations = sum(product.macs for product in task.dynamic)
+        if task.recomputes:
+            again += of_weight + of_activations
+        else:
+            static[task.kind] += of_weight
+            dynamic[task.kind] += of_activations
     return TrainingMacs(
         forward=static[TaskKind.FORWARD] + dynamic[TaskKind.FORWARD],
         input_gradient=static[TaskKind.INPUT_GRADIENT],
         weight_gradient=static[TaskKind.WEIGHT_GRADIENT],
         dynamic_backward=dynamic[TaskKind.DIGITAL_BACKWARD],
+        recompute=again,
     )
 
 

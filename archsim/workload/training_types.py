@@ -18,6 +18,7 @@ from archsim.workload.graph import (
     WeightUse,
     Workload,
 )
+from archsim.workload.recompute import Recompute
 
 Loss: TypeAlias = Literal["cross_entropy", "mse", "none"]
 Optimizer: TypeAlias = Literal["sgd", "momentum", "adam", "adamw"]
@@ -30,12 +31,16 @@ class TrainingOptions:
     `loss` is taken on the network's outputs; with `none` their gradients are given from outside at
     no cost.  `frozen` are globs over parameter names that are not trained; `input_gradients` names
     network inputs whose gradient is wanted; `optimizer` updates the digital parameters.
+    `loss_outputs` are globs over the outputs that the loss is taken on (empty: all floating ones);
+    `recompute` names what is computed again instead of kept (see `archsim.workload.recompute`).
     """
 
     loss: Loss = "cross_entropy"
     frozen: tuple[str, ...] = ()
     input_gradients: tuple[str, ...] = ()
     optimizer: Optimizer = "sgd"
+    loss_outputs: tuple[str, ...] = ()
+    recompute: Recompute = "none"
 
 
 class TaskKind(StrEnum):
@@ -54,8 +59,8 @@ class TaskKind(StrEnum):
 class TrainingTask:
     """One node of the training graph.
 
-    Counts are over one evaluation of the graph (`Workload.samples` samples), except for OPTIMIZER,
-    whose `work` happens once per minibatch.  `op` is the forward operator the task belongs to: for
+    Counts are over one evaluation of the graph (`Workload.samples` samples), except for `per_step`
+    tasks, whose work happens once per minibatch.  `op` is the forward operator the task belongs to: for
     GRADIENT_SUM the tensor's producer (its first consumer, for a network input), for LOSS and
     OPTIMIZER the task's own name.  `weight` is set for FORWARD, INPUT_GRADIENT and WEIGHT_GRADIENT
     tasks of weight matmuls; `dynamic` for products of two activations.  `input_elements` and
@@ -63,7 +68,9 @@ class TrainingTask:
     other tasks: activations in and out for FORWARD; errors in and gradients out for INPUT_GRADIENT,
     DIGITAL_BACKWARD and GRADIENT_SUM (what they read of saved tensors is in `work`); activations
     and errors in for WEIGHT_GRADIENT, which hands nothing on.  `batch_barrier`: needs all samples
-    of the minibatch before it can finish.
+    of the minibatch before it can finish.  `per_step`: happens once per minibatch, whatever its
+    size (the optimizer, and what computes weights from parameters).  `recomputes`: a FORWARD task
+    that runs its operator again in the backward pass.
     """
 
     name: str
@@ -78,29 +85,37 @@ class TrainingTask:
     batch_barrier: bool = False
     error_signed: bool = True
     input_signed: bool = True
+    per_step: bool = False
+    recomputes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingMacs:
-    """Multiply-accumulates of one evaluation, plain SGD, as exact integers."""
+    """Multiply-accumulates of one evaluation, plain SGD, as exact integers.
+
+    `recompute` are those of forward operators that run again in the backward pass.
+    """
 
     forward: int
     input_gradient: int
     weight_gradient: int
     dynamic_backward: int
+    recompute: int = 0
 
     @property
     def total(self) -> int:
         """Forward and backward together."""
-        return self.forward + self.input_gradient + self.weight_gradient + self.dynamic_backward
+        forward = self.forward + self.recompute
+        return forward + self.input_gradient + self.weight_gradient + self.dynamic_backward
 
 
 @dataclass(frozen=True)
 class TrainingGraph:
     """A training step's dataflow graph: node name -> attribute `task` (a `TrainingTask`).
 
-    Edges are dependences within one sample.  `saved` lists what the forward pass keeps for the
-    backward pass, each tensor once; `digital_parameters` is the number of trainable elements that
+    Edges are dependences within one sample.  `saved` lists what the accelerator keeps from the
+    forward pass for the backward pass, each tensor once, `framework_saved` what PyTorch keeps (see
+    `archsim.workload.framework_saved`); `digital_parameters` is the number of trainable elements that
     a digital optimizer updates, `analog_parameters` that of the weights of weight matmuls (a table
     that is both an embedding and a matmul weight counts there).  `notes` are remarks for a reader.
     """
@@ -108,6 +123,7 @@ class TrainingGraph:
     workload: Workload
     graph: nx.DiGraph[str]
     saved: tuple[Saved, ...]
+    framework_saved: tuple[Saved, ...]
     macs: TrainingMacs
     digital_parameters: int
     analog_parameters: int

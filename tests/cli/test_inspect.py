@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from archsim.cli.inspect import short_count
+from archsim.cli.inspect_tables import short_count
 
 Runner = Callable[..., Any]
 KEYS = {

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from archsim.architecture import Architecture
 from archsim.config.loading import Loaded, load
+from archsim.errors import InputError
 from archsim.mapping import DoesNotFit
 from archsim.resources import data_folder
 from archsim.result.energy import total_by
@@ -103,7 +104,7 @@ def test_a_network_that_does_not_fit_says_what_it_needs_and_three_ways_out() -> 
     message = str(caught.value)
     assert "needs 32 arrays of 256 x 256" in message
     assert "the chip has 2" in message
-    for remedy in ("mesh.side: 4", "tile.arrays: 32", "array.rows and array.cols"):
+    for remedy in ("mesh.side: 4", "tile.arrays: 32", "array.rows: 1024 and array.cols: 1024"):
         assert remedy in message
 
 
@@ -112,7 +113,8 @@ def test_update_pulses_beyond_endurance_are_warned_about_by_layer() -> None:
     wear = done.result["accelerator"]["endurance"]
     # One pulse per device and sample; a single copy has no write-back.
     copies = done.result["architecture"]["replication"]["copies"]["w0"]
-    expected = 64 + (5 if copies > 1 else 0)
+    # The square root of the pulses since the last averaging is written back.
+    expected = 64 + (8 if copies > 1 else 0)
     assert wear["pulses_per_device_per_step"] == pytest.approx(expected)
     assert wear["steps_to_wear_out"] == pytest.approx(1e5 / expected)
     codes = {w["code"]: w for w in done.result["warnings"]}
@@ -127,3 +129,18 @@ def test_every_result_obeys_the_published_schema(
     done = evaluated(layers, replace(LOADED, value=architecture), batch)
     plain = json.loads(json.dumps(done.result, allow_nan=False))
     VALIDATOR.validate(plain)
+
+
+def test_the_larger_arrays_that_an_error_recommends_do_fit() -> None:
+    small = changed(LOADED.value, mesh__side=1, tile__arrays=2, array__rows=1024, array__cols=1024)
+    done = evaluated([Layer(1000, 1000)], replace(LOADED, value=small), 1)
+    assert done.result["architecture"]["arrays_used"] <= 2
+
+
+def test_a_batch_that_no_memory_holds_is_refused_with_the_largest_that_fits() -> None:
+    poor = changed(LOADED.value, dram__capacity_bit=1e6, activation_buffer__capacity_bit=1e5)
+    layers = [Layer(64, 64, vectors=50, norm=True), Layer(64, 64, vectors=50)]
+    with pytest.raises(InputError, match="at most") as caught:
+        evaluated(layers, replace(LOADED, value=poor), 1000)
+    most = int(str(caught.value).split("at most ")[1].split(",")[0])
+    evaluated(layers, replace(LOADED, value=poor), most)

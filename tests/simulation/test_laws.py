@@ -14,7 +14,7 @@ from archsim.fields import NotStackable
 from archsim.resources import data_folder
 from archsim.simulation.estimate import Estimate, estimate
 from archsim.simulation.program import Program, lower
-from archsim.workload.training import TrainingOptions, training_graph
+from archsim.workload.training import TaskKind, TrainingOptions, training_graph
 from tests.networks import Layer, chain
 from tests.simulation.architectures import changed
 
@@ -87,10 +87,72 @@ def test_a_pipeline_is_never_slower_than_one_sample_after_the_other(
     layers: list[Layer], architecture: Architecture, batch: int
 ) -> None:
     program = program_of(layers)
-    fixed = changed(architecture, mapping__replication="none", schedule__update="deferred")
+    fixed = changed(architecture, schedule__update="deferred", mapping__grouped="block_diagonal")
     pipelined = estimate(program, [changed(fixed, schedule__mode="pipelined")], [batch])
     sequential = estimate(program, [changed(fixed, schedule__mode="sequential")], [batch])
     assert pipelined.step_latency_s[0] <= sequential.step_latency_s[0] * (1 + 1e-12)
+
+
+@given(layers=layers, architecture=architectures, batch=batches)
+def test_automatic_copies_are_never_slower_than_none(
+    layers: list[Layer], architecture: Architecture, batch: int
+) -> None:
+    program = program_of(layers)
+    fixed = changed(architecture, mapping__grouped="block_diagonal")
+    auto = estimate(program, [changed(fixed, mapping__replication="auto")], [batch])
+    none = estimate(program, [changed(fixed, mapping__replication="none")], [batch])
+    assert auto.step_latency_s[0] <= none.step_latency_s[0] * (1 + 1e-12)
+
+
+@given(layers=layers, architecture=architectures, batch=batches)
+def test_choosing_units_automatically_costs_no_more_energy_times_time_than_either_policy(
+    layers: list[Layer], architecture: Architecture, batch: int
+) -> None:
+    program = program_of(layers)
+
+    def product(policy: str) -> float:
+        priced = estimate(program, [changed(architecture, mapping__grouped=policy)], [batch])
+        fits = bool(priced.fits[0])
+        return (
+            float(priced.dynamic_energy_j[0] * priced.step_latency_s[0]) if fits else float("inf")
+        )
+
+    best = min(product("block_diagonal"), product("digital"))
+    assert product("auto") <= best * (1 + 1e-12)
+
+
+@given(layers=layers, architecture=architectures, batch=batches)
+def test_input_gradients_move_data_as_a_forward_read_of_the_transpose_would(
+    layers: list[Layer], architecture: Architecture, batch: int
+) -> None:
+    """Mesh time and energy of a layer's transposed read equal those of the mirrored layer."""
+    layer = layers[0]
+    # One column of arrays per weight column: the two sides of an array are alike.
+    square = changed(
+        architecture,
+        array__cols=architecture.array.rows * 2,
+        periphery__subtract_before_adc=True,
+        numbers__partial_sum_bits=16,
+        mapping__replication="none",
+        mapping__grouped="block_diagonal",
+        tile__arrays=1,
+    )
+    here = Layer(layer.inputs, layer.outputs, layer.vectors)
+    mirror = Layer(layer.outputs, layer.inputs, layer.vectors)
+    options = TrainingOptions(loss="none", input_gradients=("x",))
+    found = []
+    for chosen, kind in ((here, TaskKind.INPUT_GRADIENT), (mirror, TaskKind.FORWARD)):
+        program = lower(training_graph(chain([chosen]), options))
+        priced = estimate(program, [square], [batch])
+        task = program.select(kind)[0]
+        found.append(
+            (
+                priced.costs.energy_j["mesh"][0, task],
+                priced.costs.shared_s["mesh"][0, task],
+                priced.costs.energy_j["adc"][0, task],
+            )
+        )
+    assert found[0] == pytest.approx(found[1], rel=1e-9)
 
 
 @given(layers=layers, architecture=architectures, batch=batches)
@@ -195,6 +257,7 @@ def test_equal_stages_in_a_pipeline_take_fill_plus_one_interval_per_sample() -> 
         mesh__link_bit_per_s=1e30,
         activation_buffer__bandwidth_bit_per_s=1e30,
         dram__bandwidth_bit_per_s=1e30,
+        dram__latency_s=0.0,
     )
     # The same shape throughout, nothing trained: forward reads only.
     workload = chain([Layer(128, 128, vectors=7)] * 5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -15,7 +16,7 @@ from archsim.workload.graph import (
     WeightUse,
 )
 from archsim.workload.onnx_reader.constants import Constant
-from archsim.workload.onnx_reader.nodes import Node
+from archsim.workload.onnx_reader.nodes import Node, UniqueNames
 from archsim.workload.onnx_reader.operators import Piece, Product, Scope
 
 # A tensor read in several roles is called by the first of these.
@@ -138,9 +139,11 @@ class _Matrices:
     def __init__(self) -> None:
         self.matrices: dict[str, WeightMatrix] = {}
         self._orientation: dict[str, bool] = {}
+        self._names = UniqueNames("#")
         self._by_content: dict[tuple[str, frozenset[int], int], str] = {}
 
-    def use(self, product: Product) -> WeightUse:
+    def use(self, product: Product, holder: str = "") -> WeightUse:
+        """The use of the product's matrix; `holder` is the tensor that holds a computed one."""
         constant = product.constant
         flipped = constant.flipped != product.outputs_first
         sizes = frozenset((product.inputs, product.outputs))
@@ -148,11 +151,17 @@ class _Matrices:
         bias = _bias_name(product.bias)
         name = self._by_content.get(content)
         if name is None:
-            name = self._new_name(constant)
+            name = self._names.take(constant.roots[0].name if constant.whole else constant.name)
             self._by_content[content] = name
             self._orientation[name] = flipped
             self.matrices[name] = WeightMatrix(
-                name, product.inputs, product.outputs, product.blocks, bias
+                name,
+                product.inputs,
+                product.outputs,
+                product.blocks,
+                bias,
+                part_of=_stored_matrix(product),
+                computed=bool(holder),
             )
         elif self.matrices[name].bias != bias:
             # Uses with different biases share the matrix, and no bias row can serve them all.
@@ -162,29 +171,38 @@ class _Matrices:
             product.vectors,
             product.sequential_steps,
             transposed=self._orientation[name] != flipped,
+            chosen_blocks=product.chosen_blocks,
+            content=holder,
         )
 
-    def _new_name(self, constant: Constant) -> str:
-        wanted = constant.roots[0].name if constant.whole else constant.name
-        name, suffix = wanted, 1
-        while name in self.matrices:
-            suffix += 1
-            name = f"{wanted}#{suffix}"
-        return name
+
+def _stored_matrix(product: Product) -> str | None:
+    """The stored matrix that the product's is a slice of, or None if it is one of its own.
+
+    A slice of a stack of matrices (experts) is a matrix of its own.
+    """
+    constant = product.constant
+    if product.part_of:
+        return product.part_of
+    if constant.whole or not constant.view or len(constant.roots) != 1:
+        return None
+    (root,) = constant.roots
+    sliced = math.prod(constant.distinct) < root.elements
+    return root.name if sliced and root.one_matrix else None
 
 
-def operators_of(pieces: Sequence[Placed]) -> tuple[list[Op], dict[str, WeightMatrix]]:
-    """The ops with unique names, and the matrices that they use."""
+def operators_of(
+    pieces: Sequence[Placed], dormant: Sequence[Placed] = ()
+) -> tuple[list[Op], dict[str, WeightMatrix]]:
+    """The ops with unique names, and the matrices that they use.
+
+    `dormant` are pieces that do not run, whose matrices are held all the same.
+    """
     matrices = _Matrices()
-    taken: set[str] = set()
+    names = UniqueNames()
     ops = []
     for node, piece in pieces:
-        wanted = f"{node.name}{piece.suffix}"
-        name, suffix = wanted, 1
-        while name in taken:
-            suffix += 1
-            name = f"{wanted}_{suffix}"
-        taken.add(name)
+        name = names.take(f"{node.name}{piece.suffix}")
         learned = (root.name for read in piece.reads for root in read.constant.learned_roots)
         ops.append(
             Op(
@@ -194,15 +212,23 @@ def operators_of(pieces: Sequence[Placed]) -> tuple[list[Op], dict[str, WeightMa
                 inputs=tuple(dict.fromkeys(piece.inputs)),
                 outputs=piece.outputs,
                 parameters=tuple(dict.fromkeys(learned)),
-                weight=None if piece.product is None else matrices.use(piece.product),
+                weight=None
+                if piece.product is None
+                else matrices.use(piece.product, piece.content),
                 dynamic=piece.dynamic,
                 forward=piece.forward,
                 backward=piece.backward,
                 saved=piece.saved,
+                framework_saved=piece.framework_saved,
                 batch_barrier=piece.batch_barrier,
                 reason=piece.reason,
+                module=node.module,
+                per_step=piece.per_step,
             )
         )
+    for _, piece in dormant:
+        if piece.product is not None:
+            matrices.use(piece.product)
     return ops, matrices.matrices
 
 

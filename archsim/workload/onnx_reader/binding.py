@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -79,6 +80,11 @@ def _dimension(name: str, axis: int, dim: onnx.TensorShapeProto.Dimension) -> Di
     return dim.dim_param or None
 
 
+def symbols_of(inputs: Sequence[Declared]) -> frozenset[str]:
+    """The names of all symbolic dimensions."""
+    return frozenset(name for entry in inputs for d in entry.dimensions or () for name in _names(d))
+
+
 def bind(
     inputs: Sequence[Declared],
     *,
@@ -129,7 +135,7 @@ def bind(
 def _check_names(
     inputs: Sequence[Declared], dims: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]
 ) -> None:
-    symbols = {name for entry in inputs for d in entry.dimensions or () for name in _names(d)}
+    symbols = symbols_of(inputs)
     for name in dims:
         if name not in symbols:
             remedy = (
@@ -262,12 +268,15 @@ def _is_name(dimension: str) -> bool:
     return _names(dimension) == [dimension]
 
 
+# Numbers, plain names and operators: all else is a name, and never seen by Python's parser, which
+# warns about some of it.
+_LOOKS_LIKE_ARITHMETIC = re.compile(r"(?:\s|[A-Za-z_]\w*+|\d{1,18}+(?![\w.])|[-+*/()])+", re.ASCII)
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Div)
 
 
 def _expression(text: str) -> ast.expr | None:
     """The arithmetic expression that `text` is (`seq + 1`), or None if it is a mere name."""
-    if len(text) > 200:
+    if len(text) > 200 or _LOOKS_LIKE_ARITHMETIC.fullmatch(text) is None:
         return None
     try:
         tree = ast.parse(text.strip(), mode="eval").body

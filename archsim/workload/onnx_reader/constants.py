@@ -8,23 +8,34 @@ inside the file, since shapes and attributes depend on them; payloads are never 
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from enum import IntEnum
+from typing import TypeAlias
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto
 
 from archsim.errors import InputError
 from archsim.workload.onnx_reader.nodes import Node
+from archsim.workload.onnx_reader.tensors import (
+    LARGEST_KNOWN_ELEMENTS,
+    Array,
+    sparse_shape,
+    stored_shape,
+    tensor_value,
+)
 
-Array: TypeAlias = NDArray[Any]
+__all__ = ["LARGEST_KNOWN_ELEMENTS", "Array"]
 
-# Shape arithmetic works on a handful of numbers; masks and tables need no values.
-LARGEST_KNOWN_ELEMENTS = 1024
+# A constant made of more stored tensors than that is no weight; lists of them would grow with the
+# square of a hostile file's size.
+_MOST_ROOTS = 4096
+# Names of parts of parts grow with every step; longer ones are shortened to a digest.
+_LONGEST_VIEW = 512
 
 FLOATING = frozenset(
     {
@@ -46,6 +57,28 @@ class Root:
 
     name: str
     elements: int
+    shape: tuple[int, ...] = ()
+
+    @property
+    def one_matrix(self) -> bool:
+        """Whether it holds a single matrix or vector, and no stack of them."""
+        return sum(size != 1 for size in self.shape) <= 2
+
+
+class Derived(IntEnum):
+    """How a computed tensor comes from one stored tensor, element by element."""
+
+    NO = 0  # it is stored, or made of several tensors, or by other functions
+    AFFINE = 1  # sums and products with scalars: 1 + w
+    CURVED = 2  # also through a function that keeps a parameter in its range: -exp(w)
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Which matrices of a stack are taken at run time: the tensor of indices, and the stack's size."""
+
+    indices: str
+    matrices: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +89,8 @@ class Constant:
     root that it is, the same text for the same part (the root's own name for all of it, whatever
     its shape); it is empty if the tensor was computed.  `flipped` tells that its last two axes are
     those of the root in the other order.  `distinct` is the shape before broadcasting: an expanded
-    axis has size 1.
+    axis has size 1.  `derived` tells how a computed tensor comes from one stored tensor.  `routing`
+    is set on matrices that the network chooses from a stack at run time (experts).
     """
 
     name: str
@@ -67,6 +101,8 @@ class Constant:
     flipped: bool = False
     distinct: tuple[int, ...] = ()
     value: Array | None = None
+    derived: Derived = Derived.NO
+    routing: Routing | None = None
 
     @property
     def elements(self) -> int:
@@ -121,28 +157,23 @@ def part_of(constant: Constant, label: str, shape: tuple[int, ...]) -> Constant:
     )
 
 
-def stored(tensor: TensorProto, name: str = "") -> Constant:
-    """A tensor of the file; its value is read only if it is small and inside the file."""
-    shape = tuple(tensor.dims)
-    if any(size < 0 for size in shape):
-        raise InputError(
-            f"the stored tensor '{name or tensor.name}' has the shape {shape}.",
-            remedy="The file is damaged; export the network again.",
-        )
-    elements = math.prod(shape)
-    known = elements <= LARGEST_KNOWN_ELEMENTS
-    inside = tensor.data_location != TensorProto.EXTERNAL and not tensor.external_data
-    value = None
-    if known and inside:
-        try:
-            value = numpy_helper.to_array(tensor)
-        except (ValueError, TypeError, LookupError):
-            # A damaged payload matters only if a shape depends on it, which is reported there.
-            value = None
+def stored(tensor: TensorProto, name: str = "", place: str = "") -> Constant:
+    """A tensor of the file; its value is read only if it is small and inside the file.
+
+    `name` is used instead of its own, `place` says where it is in messages.
+    """
     label = name or tensor.name
+    shape = stored_shape(tensor, label, place)
+    roots = (Root(label, math.prod(shape), shape),)
     return Constant(
-        label, shape, tensor.data_type, (Root(label, elements),), label, False, shape, value
+        label, shape, tensor.data_type, roots, label, False, shape, tensor_value(tensor)
     )
+
+
+def _sparse(sparse: onnx.SparseTensorProto, name: str, place: str = "") -> Constant:
+    shape = sparse_shape(sparse, name, place)
+    root = Root(name, math.prod(shape), shape)
+    return Constant(name, shape, sparse.values.data_type, (root,), name, False, shape)
 
 
 # Inputs whose elements reach the output; other operators pass on those of all their inputs.
@@ -201,24 +232,86 @@ class Lineage:
     view: str = ""
     flipped: bool = False
     distinct: tuple[int, ...] = ()
+    derived: Derived = Derived.NO
+    routing: Routing | None = None
+
+
+# Functions that keep a learned tensor in its range; what is computed through them still is learned.
+_CURVES = frozenset({"Exp", "Softplus", "Sigmoid", "Tanh", "Relu", "Abs"})
+_SUMS = frozenset({"Add", "Sub"})
+_SCALINGS = frozenset({"Mul", "Div"})
+
+
+def _scaled(node: Node, present: Sequence[Constant], shape: tuple[int, ...]) -> Lineage | None:
+    """The lineage of one tensor times or over a scalar: still the same tensor, scaled.
+
+    Arrays hold it as it is, and the factor goes into the scale of what they give.
+    """
+    wide = [source for source in present if source.elements > 1]
+    if node.op_type not in _SCALINGS or len(present) != 2 or len(wide) != 1 or not wide[0].view:
+        return None
+    source = wide[0]
+    if source.shape != shape or (node.op_type == "Div" and source is present[1]):
+        return None
+    return Lineage(
+        source.roots, source.view, source.flipped, source.distinct, routing=source.routing
+    )
+
+
+def _derived(node: Node, present: Sequence[Constant], shape: tuple[int, ...]) -> Derived:
+    wide = [source for source in present if source.elements > 1]
+    if len(wide) != 1 or not wide[0].floating or wide[0].elements != math.prod(shape):
+        return Derived.NO
+    source = wide[0]
+    if not source.view and source.derived is Derived.NO:
+        return Derived.NO
+    if node.op_type in _CURVES:
+        return Derived.CURVED
+    if node.op_type in _SUMS | _SCALINGS | _SAME_VIEW | {"Neg"}:
+        return max(source.derived, Derived.AFFINE)
+    return Derived.NO
 
 
 def lineages(
     node: Node, inputs: Sequence[Constant | None], shapes: Sequence[tuple[int, ...]]
 ) -> list[Lineage]:
     """The lineage of each output of a folded node; `inputs` and `shapes` follow the node."""
+    found = _lineages(node, inputs, shapes)
+    if found and len(found[0].roots) > _MOST_ROOTS:
+        raise InputError(
+            f"the constant '{node.outputs[0]}' is made of more than {_MOST_ROOTS:,} stored tensors.",
+            place=node.place,
+            remedy="Export the network again with constant folding.",
+        )
+    return [
+        replace(entry, view=_shortened(entry.view)) if len(entry.view) > _LONGEST_VIEW else entry
+        for entry in found
+    ]
+
+
+def _shortened(view: str) -> str:
+    return f"part:{hashlib.sha256(view.encode('utf-8', 'replace')).hexdigest()}"
+
+
+def _lineages(
+    node: Node, inputs: Sequence[Constant | None], shapes: Sequence[tuple[int, ...]]
+) -> list[Lineage]:
     if node.op_type == "ConstantOfShape":
         source = inputs[0] if inputs else None
         if source is not None and source.view:
-            root = Root(node.outputs[0], math.prod(shapes[0]))
+            root = Root(node.outputs[0], math.prod(shapes[0]), shapes[0])
             return [Lineage((root,), root.name, False, shapes[0])]
     carried = _CARRIED.get(node.op_type, tuple(range(len(inputs))))
     sources = [inputs[index] for index in carried if index < len(inputs)]
     present = [source for source in sources if source is not None]
+    scaled = _scaled(node, present, shapes[0]) if shapes else None
+    if scaled is not None:
+        return [scaled]
     roots = tuple(dict.fromkeys(root for source in present for root in source.roots))
     rule = _VIEW_RULES.get(node.op_type)
     if rule is None or not present or not all(source.view for source in present):
-        return [Lineage(roots, "", False, shape) for shape in shapes]
+        derived = _derived(node, present, shapes[0]) if len(shapes) == 1 else Derived.NO
+        return [Lineage(roots, "", False, shape, derived) for shape in shapes]
     return [rule(node, present, inputs, index, shape) for index, shape in enumerate(shapes)]
 
 
@@ -241,7 +334,7 @@ def _same_view(
             flipped = not flipped
     elif source.elements == math.prod(shape) and math.prod(source.distinct) != source.elements:
         distinct = _without_unit_axes(source.distinct, source.shape, shape)
-    return Lineage(source.roots, source.view, flipped, distinct)
+    return Lineage(source.roots, source.view, flipped, distinct, routing=source.routing)
 
 
 def _without_unit_axes(
@@ -282,7 +375,9 @@ def _sliced(
 ) -> Lineage:
     source = present[0]
     if shape == source.shape:
-        return Lineage(source.roots, source.view, source.flipped, source.distinct)
+        return Lineage(
+            source.roots, source.view, source.flipped, source.distinct, routing=source.routing
+        )
     bounds = []
     for operand in inputs[1:]:
         known = None if operand is None else operand.value
@@ -292,7 +387,7 @@ def _sliced(
     old_style = [f"{key}={node.integers(key)}" for key in ("starts", "ends") if node.has(key)]
     label = ";".join([*bounds, *old_style, str(node.integer("axis", 0)), str(index)])
     view = f"{source.view}[{node.op_type}:{label}]"
-    return Lineage(source.roots, view, source.flipped, shape)
+    return Lineage(source.roots, view, source.flipped, shape, routing=source.routing)
 
 
 _Rule: TypeAlias = Callable[
@@ -307,26 +402,37 @@ _VIEW_RULES: Mapping[str, _Rule] = {
 
 def initial_constants(graph: onnx.GraphProto) -> dict[str, Constant]:
     """The initializers of the graph, dense and sparse."""
-    found = {tensor.name: stored(tensor) for tensor in graph.initializer}
+    found: dict[str, Constant] = {}
+    for tensor in graph.initializer:
+        _add_unique(found, stored(tensor))
     for sparse in graph.sparse_initializer:
-        shape, name = tuple(sparse.dims), sparse.values.name
-        root = Root(name, math.prod(shape))
-        found[name] = Constant(name, shape, sparse.values.data_type, (root,), name, False, shape)
+        _add_unique(found, _sparse(sparse, sparse.values.name))
     return found
+
+
+def _add_unique(found: dict[str, Constant], constant: Constant) -> None:
+    if constant.name in found:
+        raise InputError(
+            f"two stored tensors are called '{constant.name}'.",
+            remedy="Each tensor of an ONNX graph has one name; export the network again.",
+        )
+    if not constant.name:
+        raise InputError(
+            f"a stored tensor with the shape {constant.shape} has no name.",
+            remedy="The file is damaged; export the network again.",
+        )
+    found[constant.name] = constant
 
 
 def constant_node(node: Node) -> Constant:
     """The output of a Constant node, in any of its forms."""
     name = node.outputs[0]
     if node.has("value"):
-        return stored(node.attributes["value"].t, name)
+        return stored(node.attributes["value"].t, name, node.place)
     if node.has("sparse_value"):
-        sparse = node.attributes["sparse_value"].sparse_tensor
-        shape = tuple(sparse.dims)
-        root = Root(name, math.prod(shape))
-        return Constant(name, shape, sparse.values.data_type, (root,), name, False, shape)
+        return _sparse(node.attributes["sparse_value"].sparse_tensor, name, node.place)
     value, element_type = _literal(node)
-    root = Root(name, value.size)
+    root = Root(name, value.size, value.shape)
     return Constant(name, value.shape, element_type, (root,), name, False, value.shape, value)
 
 

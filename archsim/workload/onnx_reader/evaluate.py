@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
-from archsim.workload.onnx_reader.constants import LARGEST_KNOWN_ELEMENTS, Array
 from archsim.workload.onnx_reader.nodes import Node
 from archsim.workload.onnx_reader.operators import Scope, ShapeRule
+from archsim.workload.onnx_reader.tensors import LARGEST_KNOWN_ELEMENTS, Array, tensor_value
 
 _Operand: TypeAlias = Array | None
 _Evaluator: TypeAlias = Callable[[Node, Sequence[_Operand]], "Array | Sequence[Array] | None"]
@@ -38,7 +38,7 @@ def evaluate(
     try:
         with np.errstate(all="ignore"):
             result = evaluator(node, operands)
-    except (ValueError, LookupError, TypeError, ArithmeticError):
+    except (ValueError, LookupError, TypeError, ArithmeticError, MemoryError):
         # Operands that do not fit each other: shape inference reports those that matter.
         return unknown
     if result is None:
@@ -76,12 +76,27 @@ def _axes(node: Node, operands: Sequence[_Operand], index: int) -> tuple[int, ..
     return None
 
 
+def _checked_size(elements: int) -> None:
+    """Nothing larger than what is kept is ever made, whatever shape inference made of the node."""
+    if not 0 <= elements <= LARGEST_KNOWN_ELEMENTS:
+        raise ValueError("more elements than are kept")
+
+
+def _check_broadcast(*operands: Array) -> None:
+    _checked_size(math.prod(np.broadcast_shapes(*(operand.shape for operand in operands))))
+
+
 def _unary(function: Callable[[Array], Array]) -> _Evaluator:
     return lambda node, operands: np.asarray(function(_need(operands[0])))
 
 
 def _binary(function: Callable[[Array, Array], Array]) -> _Evaluator:
-    return lambda node, operands: np.asarray(function(_need(operands[0]), _need(operands[1])))
+    def run(node: Node, operands: Sequence[_Operand]) -> Array:
+        left, right = _need(operands[0]), _need(operands[1])
+        _check_broadcast(left, right)
+        return np.asarray(function(left, right))
+
+    return run
 
 
 def _divide(left: Array, right: Array) -> Array:
@@ -92,14 +107,14 @@ def _divide(left: Array, right: Array) -> Array:
 
 
 def _modulo(node: Node, operands: Sequence[_Operand]) -> Array:
-    function = np.fmod if node.integer("fmod", 0) else np.mod
-    return np.asarray(function(_need(operands[0]), _need(operands[1])))
+    return _binary(np.fmod if node.integer("fmod", 0) else np.mod)(node, operands)  # type: ignore[return-value]  # one result
 
 
 def _fold(function: Callable[[Array, Array], Array]) -> _Evaluator:
     def run(node: Node, operands: Sequence[_Operand]) -> Array:
         result = _need(operands[0])
         for operand in operands[1:]:
+            _check_broadcast(result, _need(operand))
             result = function(result, _need(operand))
         return result
 
@@ -112,10 +127,11 @@ def _cast(node: Node, operands: Sequence[_Operand]) -> Array:
 
 def _constant_of_shape(node: Node, operands: Sequence[_Operand]) -> Array | None:
     shape = tuple(int(size) for size in _need(operands[0]))
+    _checked_size(math.prod(shape))
     if not node.has("value"):
         return np.zeros(shape, np.float32)
-    fill = numpy_helper.to_array(node.attributes["value"].t)
-    return np.full(shape, fill.ravel()[0], fill.dtype)
+    fill = tensor_value(node.attributes["value"].t)
+    return None if fill is None else np.full(shape, fill.ravel()[0], fill.dtype)
 
 
 def _reshape(node: Node, operands: Sequence[_Operand]) -> Array:
@@ -166,13 +182,35 @@ def _split(node: Node, operands: Sequence[_Operand]) -> list[Array]:
 
 
 def _range(node: Node, operands: Sequence[_Operand]) -> Array:
-    start, limit, delta = (_need(operand) for operand in operands)
-    return np.arange(start.item(), limit.item(), delta.item(), dtype=start.dtype)
+    kind = _need(operands[0]).dtype
+    start, limit, delta = (_need(operand).item() for operand in operands)
+    _checked_size(max(math.ceil((limit - start) / delta), 0))
+    return np.arange(start, limit, delta, dtype=kind)
 
 
 def _expand(node: Node, operands: Sequence[_Operand]) -> Array:
     data, target = _need(operands[0]), tuple(_need(operands[1]).tolist())
-    return np.broadcast_to(data, np.broadcast_shapes(data.shape, target))
+    shape = np.broadcast_shapes(data.shape, target)
+    _checked_size(math.prod(shape))
+    return np.broadcast_to(data, shape)
+
+
+def _where(node: Node, operands: Sequence[_Operand]) -> Array:
+    condition, chosen, other = (_need(operand) for operand in operands)
+    _check_broadcast(condition, chosen, other)
+    return np.where(condition, chosen, other)
+
+
+def _tile(node: Node, operands: Sequence[_Operand]) -> Array:
+    data, repeats = _need(operands[0]), [int(count) for count in _need(operands[1])]
+    _checked_size(data.size * math.prod(repeats))
+    return np.tile(data, repeats)
+
+
+def _gather(node: Node, operands: Sequence[_Operand]) -> Array:
+    data, indices, axis = _need(operands[0]), _need(operands[1]), node.integer("axis", 0)
+    _checked_size(data.size // max(data.shape[axis], 1) * indices.size)
+    return np.take(data, indices, axis)
 
 
 def _reduce(function: Callable[..., Array]) -> _Evaluator:
@@ -212,7 +250,7 @@ _EVALUATORS: Mapping[str, _Evaluator] = {
     "Min": _fold(np.minimum),
     "Max": _fold(np.maximum),
     "Sum": _fold(np.add),
-    "Where": lambda node, operands: np.where(*(_need(operand) for operand in operands)),
+    "Where": _where,
     "Cast": _cast,
     "ConstantOfShape": _constant_of_shape,
     "Reshape": _reshape,
@@ -227,14 +265,12 @@ _EVALUATORS: Mapping[str, _Evaluator] = {
     "Concat": lambda node, operands: np.concatenate(
         [_need(operand) for operand in operands], node.integer("axis", 0)
     ),
-    "Gather": lambda node, operands: np.take(
-        _need(operands[0]), _need(operands[1]), node.integer("axis", 0)
-    ),
+    "Gather": _gather,
     "Slice": _slice,
     "Split": _split,
     "Range": _range,
     "Expand": _expand,
-    "Tile": _binary(lambda x, repeats: np.tile(x, repeats.tolist())),
+    "Tile": _tile,
     "ReduceProd": _reduce(np.prod),
     "ReduceSum": _reduce(np.sum),
     "ReduceMax": _reduce(np.max),

@@ -6,14 +6,15 @@ nodes than any network has, would keep it busy for ever, so both are refused fir
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import onnx
-from onnx import inliner
+from onnx import AttributeProto, inliner
+from onnx.checker import ValidationError
 
 from archsim.errors import InputError
+from archsim.workload.onnx_reader.checking import MOST_NODES
 
-_LARGEST_GRAPH_NODES = 1_000_000
 _Key = tuple[str, str]
 
 
@@ -26,12 +27,19 @@ def inline_functions(model: onnx.ModelProto) -> onnx.ModelProto:
     for key in functions:
         _size(key, functions, sizes, ())
     total = _count(model.graph.node, functions, sizes)
-    if total > _LARGEST_GRAPH_NODES:
+    if total > MOST_NODES:
         raise InputError(
             f"the local functions unfold into {total:,} nodes, more than any network has.",
             remedy="Export the network without local functions.",
         )
-    return inliner.inline_local_functions(model)
+    try:
+        return inliner.inline_local_functions(model)
+    except (RuntimeError, ValueError, ValidationError) as error:
+        reason = str(error).split("\n", maxsplit=1)[0].rpartition("failed: ")[2]
+        raise InputError(
+            f"the local functions cannot be replaced by their bodies: {reason}",
+            remedy="Export the network again, or without local functions.",
+        ) from None
 
 
 def _size(
@@ -48,7 +56,7 @@ def _size(
     if len(path) > 200:
         raise InputError(f"local functions are nested more than {len(path)} deep.")
     if key not in sizes:
-        for node in functions[key].node:
+        for node in _all_nodes(functions[key].node):
             if (node.domain, node.op_type) in functions:
                 _size((node.domain, node.op_type), functions, sizes, (*path, key))
         sizes[key] = _count(functions[key].node, functions, sizes)
@@ -60,4 +68,13 @@ def _count(
     functions: Mapping[_Key, onnx.FunctionProto],
     sizes: Mapping[_Key, int],
 ) -> int:
-    return sum(sizes.get((node.domain, node.op_type), 1) for node in nodes)
+    return sum(sizes.get((node.domain, node.op_type), 1) for node in _all_nodes(nodes))
+
+
+def _all_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """The nodes, and those of the graphs inside them: a call may hide in a branch."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            if attribute.type == AttributeProto.GRAPH:
+                yield from _all_nodes(attribute.g.node)

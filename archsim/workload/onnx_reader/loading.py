@@ -1,22 +1,38 @@
-"""From a path to a checked model, without opening any file but that one.
+"""From a path to a model, without opening any file but that one.
 
 The bytes are parsed from memory, so tensors kept in external files stay unread: their sizes come
-from the graph, and a file can name no other file that archsim would open.
+from the graph, and a file can name no other file that archsim would open.  The elements of large
+tensors inside the file are left out before it is decoded.
 """
 
 from __future__ import annotations
 
 import hashlib
+import mmap
+import stat
 from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx.defs import onnx_opset_version
 
 from archsim.errors import InputError, nearest
+from archsim.workload.graph import Origin
+from archsim.workload.onnx_reader.wire import (
+    TooManyFields,
+    WireError,
+    check_fields,
+    without_payloads,
+)
 
 # A protobuf message cannot exceed this; larger networks keep their weights in external files.
 _LARGEST_FILE_BYTES = 2**31 - 1
+# An empty message of two bytes becomes an object of up to 200, so files up to this size are decoded
+# as they are, and of larger ones what is left of them without weights is counted first.
+_DECODED_UNSEEN_BYTES = 6 * 2**20
+_MOST_FIELDS = 4_000_000
+# A list of numbers may take eight times its encoded size.
+_LARGEST_STRUCTURE_BYTES = 96 * 2**20
+_ARCHIVES = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 
 
 def load_model(path: Path) -> tuple[onnx.ModelProto, str]:
@@ -25,20 +41,76 @@ def load_model(path: Path) -> tuple[onnx.ModelProto, str]:
     The name's extension does not matter.  Raises `InputError` for a path that is no readable ONNX
     file.
     """
-    content = _read(path)
+    content, digest = _read(path)
     try:
         model = onnx.ModelProto.FromString(content)
     except (DecodeError, ValueError):
-        raise InputError(
-            "this is not an ONNX file, or it is cut short: it cannot be decoded as a model.",
+        raise _undecodable(path, content) from None
+    return model, digest
+
+
+def _undecodable(path: Path, content: bytes) -> InputError:
+    packed = next((kind for magic, kind in _ARCHIVES.items() if content.startswith(magic)), None)
+    if packed is not None:
+        return InputError(
+            f"this is a {packed} archive, and an ONNX file is needed.",
             place=str(path),
-            remedy="Export the network again with torch.onnx.export or a similar tool.",
+            remedy="Unpack it first.",
+        )
+    return InputError(
+        "this is not an ONNX file, or it is cut short: it cannot be decoded as a model.",
+        place=str(path),
+        remedy="Export the network again with torch.onnx.export or a similar tool.",
+    )
+
+
+def _read(path: Path) -> tuple[bytes, str]:
+    """What of the file is worth decoding, and the SHA-256 of all of it."""
+    size = _size(path)
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            if size <= _DECODED_UNSEEN_BYTES:
+                return file.read(_DECODED_UNSEEN_BYTES), digest
+            # Mapped, since reading two gigabytes of weights into memory would be their loading.
+            with memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as view:
+                return _structure(path, view), digest
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _structure(path: Path, view: memoryview) -> bytes:
+    try:
+        content = without_payloads(view, _MOST_FIELDS)
+        if len(content) > _LARGEST_STRUCTURE_BYTES:
+            raise InputError(
+                f"the file has {len(content):,} bytes besides its weights, more than any network "
+                "needs.",
+                place=str(path),
+                remedy="Export the network again, with its weights as initializers.",
+            )
+        if len(content) > _DECODED_UNSEEN_BYTES:
+            check_fields(memoryview(content), _MOST_FIELDS)
+    except WireError:
+        raise _undecodable(path, bytes(view[:8])) from None
+    except TooManyFields:
+        raise InputError(
+            f"the file describes a network in more than {_MOST_FIELDS:,} parts besides its "
+            "weights, more than any network has.",
+            place=str(path),
+            remedy="Export the network again, without unrolling its loops.",
         ) from None
-    check_model(model, place=str(path))
-    return model, hashlib.sha256(content).hexdigest()
+    return content
 
 
-def _read(path: Path) -> bytes:
+def _unreadable(path: Path, error: Exception) -> InputError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return InputError(f"the file cannot be read: {reason}.", place=str(path))
+
+
+def _size(path: Path) -> int:
+    """The size of the file at `path` in bytes, once it is known to be one and of a sensible size."""
     try:
         if path.is_dir():
             raise InputError(
@@ -48,7 +120,15 @@ def _read(path: Path) -> bytes:
             )
         if not path.exists():
             raise InputError("there is no such file.", place=str(path), remedy=_similar(path))
-        size = path.stat().st_size
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            # Reading a pipe or a device may never end.
+            raise InputError(
+                "this is no regular file (a pipe, a socket or a device).",
+                place=str(path),
+                remedy="Save the network as a file first.",
+            )
+        size = status.st_size
         if size == 0:
             raise InputError(
                 "the file is empty.", place=str(path), remedy="Export the network again."
@@ -59,10 +139,9 @@ def _read(path: Path) -> bytes:
                 place=str(path),
                 remedy="Export the network with its weights as external data.",
             )
-        return path.read_bytes()
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InputError(f"the file cannot be read: {reason}.", place=str(path)) from None
+        raise _unreadable(path, error) from None
+    return size
 
 
 def _similar(path: Path) -> str:
@@ -82,58 +161,16 @@ def _models_in(folder: Path) -> str:
     return f"The folder '{folder}' holds {shown}"
 
 
-def check_model(model: onnx.ModelProto, *, place: str) -> None:
-    """Refuse a message that has no graph, is of an unknown version, or has damaged names."""
-    if not model.HasField("graph") or not (model.graph.node or model.graph.output):
-        raise InputError(
-            "the file holds no network: the model has no graph, or its graph has no operators.",
-            place=place,
-            remedy="Export the network again.",
-        )
-    if not 1 <= model.ir_version <= onnx.IR_VERSION:
-        raise InputError(
-            f"the file has ONNX IR version {model.ir_version}; versions 1 to {onnx.IR_VERSION} "
-            "are known.",
-            place=place,
-            remedy="Convert it with onnx.version_converter, or update the onnx package.",
-        )
-    newest = onnx_opset_version()
-    version = opset_versions(model).get("", 1)
-    if not 1 <= version <= newest:
-        raise InputError(
-            f"the file asks for opset {version}; opsets 1 to {newest} are known.",
-            place=place,
-            remedy="Export the network for a known opset, or update the onnx package.",
-        )
-    _check_names(model, place)
-
-
-def _check_names(model: onnx.ModelProto, place: str) -> None:
-    """Refuse names that are no UTF-8 text: protobuf hands these over as bytes."""
-    graph = model.graph
-    names: list[object] = [entry.name for entry in (*graph.initializer, *graph.output)]
-    names += [sparse.values.name for sparse in graph.sparse_initializer]
-    for value in graph.input:
-        names.append(value.name)
-        names += [dim.dim_param for dim in value.type.tensor_type.shape.dim]
-    names += [entry.domain for entry in model.opset_import]
-    names += [part for f in model.functions for part in (f.name, f.domain)]
-    bodies = [node for function in model.functions for node in function.node]
-    for node in (*model.graph.node, *bodies):
-        names += (node.name, node.op_type, node.domain, *node.input, *node.output)
-        names += [attribute.name for attribute in node.attribute]
-    for name in names:
-        if not isinstance(name, str):
-            raise InputError(
-                f"the file is damaged: it has the name {name!r}, which is no text.",
-                place=place,
-                remedy="Copy or export the network again.",
-            )
-
-
 def opset_versions(model: onnx.ModelProto) -> dict[str, int]:
     """Domain -> opset version; the standard domain is the empty text under both its names."""
     return {
         "" if entry.domain == "ai.onnx" else entry.domain: entry.version
         for entry in model.opset_import
     }
+
+
+def origin_of(model: onnx.ModelProto) -> Origin:
+    """Who wrote the model, as it says itself; a damaged name counts as none."""
+    names: tuple[object, object] = (model.producer_name, model.producer_version)
+    producer, version = (name if isinstance(name, str) else "" for name in names)
+    return Origin(producer, version, model.ir_version, opset_versions(model))

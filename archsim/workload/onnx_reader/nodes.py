@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,9 @@ class Node:
     """One operator of the file.
 
     `name` is unique in the graph; `version` is the opset of the node's domain.  Optional inputs and
-    outputs that are absent are the empty text.
+    outputs that are absent are the empty text.  `captured` are the tensors outside that the node's
+    own graphs read; `outer` says what names of those graphs are called outside.  `origin` is the
+    path of names that leads to the node in the file (a loop's body has one node for many runs).
     """
 
     name: str
@@ -29,6 +32,14 @@ class Node:
     outputs: tuple[str, ...]
     proto: onnx.NodeProto
     attributes: Mapping[str, AttributeProto] = field(repr=False)
+    captured: tuple[str, ...] = ()
+    outer: Mapping[str, str] = field(default_factory=dict, repr=False)
+    origin: str = ""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """All tensors that the node or its own graphs read, each once."""
+        return tuple(dict.fromkeys(filter(None, (*self.inputs, *self.captured))))
 
     def input(self, index: int) -> str:
         """The tensor at `index`, or the empty text where the optional input is absent."""
@@ -40,23 +51,44 @@ class Node:
 
     def integer(self, attribute: str, default: int) -> int:
         """An integer attribute."""
-        found = self.attributes.get(attribute)
+        found = self._attribute(attribute, AttributeProto.INT)
         return int(found.i) if found is not None else default
 
     def integers(self, attribute: str, default: Sequence[int] = ()) -> tuple[int, ...]:
         """An attribute that is a list of integers."""
-        found = self.attributes.get(attribute)
+        found = self._attribute(attribute, AttributeProto.INTS)
         return tuple(found.ints) if found is not None else tuple(default)
 
     def real(self, attribute: str, default: float) -> float:
         """A floating-point attribute."""
-        found = self.attributes.get(attribute)
+        found = self._attribute(attribute, AttributeProto.FLOAT)
         return float(found.f) if found is not None else default
 
     def text(self, attribute: str, default: str = "") -> str:
         """A text attribute."""
-        found = self.attributes.get(attribute)
+        found = self._attribute(attribute, AttributeProto.STRING)
         return found.s.decode("utf-8", "replace") if found is not None else default
+
+    def _attribute(self, name: str, kind: int) -> AttributeProto | None:
+        """The attribute, once it is of that kind and of a sensible length."""
+        found = self.attributes.get(name)
+        if found is None:
+            return None
+        # Old files do not say what kind an attribute is of.
+        if found.type not in (kind, AttributeProto.UNDEFINED):
+            raise InputError(
+                f"the attribute '{name}' is not of the kind that the operator needs.",
+                place=self.place,
+                remedy="The file is damaged; export the network again.",
+            )
+        if max(len(found.ints), len(found.s)) > _LONGEST_ATTRIBUTE:
+            raise InputError(
+                f"the attribute '{name}' has {max(len(found.ints), len(found.s)):,} elements, more "
+                "than any network's.",
+                place=self.place,
+                remedy="The file is damaged; export the network again.",
+            )
+        return found
 
     @property
     def place(self) -> str:
@@ -64,23 +96,72 @@ class Node:
         return f"node '{self.name}' ({self.op_type})"
 
     @property
+    def module(self) -> str:
+        """The dotted path of the module that the node belongs to, where the exporter noted it."""
+        return exported_module(self.proto)
+
+    @property
+    def subgraphs(self) -> Mapping[str, onnx.GraphProto]:
+        """The graphs that the node holds (If, Loop, Scan), by attribute."""
+        kind = AttributeProto.GRAPH
+        return {name: a.g for name, a in self.attributes.items() if a.type == kind}
+
+    @property
     def has_subgraph(self) -> bool:
         """Whether the node holds graphs (If, Loop, Scan)."""
-        kinds = (AttributeProto.GRAPH, AttributeProto.GRAPHS)
-        return any(attribute.type in kinds for attribute in self.attributes.values())
+        return bool(self.subgraphs)
+
+
+_LONGEST_ATTRIBUTE = 65_536
+
+# What PyTorch's exporter notes on a node: the paths of the modules around it, then its own name.
+_SCOPES_KEY = "pkg.torch.onnx.name_scopes"
+_LONGEST_NOTE = 4096
+_QUOTED = re.compile(r"'([^'\\]*)'")
+
+
+def exported_module(proto: onnx.NodeProto) -> str:
+    """The dotted path of the innermost module in the exporter's notes on a node, or empty.
+
+    The notes are a list of texts, `['', 'layer1', 'layer1.0', 'conv2d']`; a note of any other form
+    is none.
+    """
+    for entry in proto.metadata_props:
+        if entry.key == _SCOPES_KEY:
+            # Damaged text arrives as bytes.
+            note = entry.value if isinstance(entry.value, str) else ""
+            scopes = _QUOTED.findall(note[:_LONGEST_NOTE])
+            return str(scopes[-2]) if len(scopes) > 1 else ""
+    return ""
+
+
+class UniqueNames:
+    """Hands out names, each once: a name that is taken gets the next free number."""
+
+    def __init__(self, separator: str = "_") -> None:
+        self._separator = separator
+        self._taken: set[str] = set()
+        # The last number that each name was given, so that a thousand equal ones are not counted
+        # through a thousand times.
+        self._last: dict[str, int] = {}
+
+    def take(self, wanted: str) -> str:
+        """`wanted`, or where it is taken, with the lowest number from 2 on that is free."""
+        name, number = wanted, self._last.get(wanted, 1)
+        while name in self._taken:
+            number += 1
+            name = f"{wanted}{self._separator}{number}"
+        self._taken.add(name)
+        self._last[wanted] = number
+        return name
 
 
 def decode_nodes(graph: onnx.GraphProto, versions: Mapping[str, int]) -> list[Node]:
     """All nodes in file order; a node without a name, or with one taken, gets a unique one."""
-    taken: set[str] = set()
+    names = UniqueNames()
     nodes: list[Node] = []
     for index, proto in enumerate(graph.node):
-        wanted = proto.name or f"{proto.op_type}_{index}"
-        name, suffix = wanted, 1
-        while name in taken:
-            suffix += 1
-            name = f"{wanted}_{suffix}"
-        taken.add(name)
+        name = names.take(proto.name or f"{proto.op_type}_{index}")
         domain = "" if proto.domain == "ai.onnx" else proto.domain
         nodes.append(
             Node(
@@ -92,9 +173,29 @@ def decode_nodes(graph: onnx.GraphProto, versions: Mapping[str, int]) -> list[No
                 outputs=tuple(proto.output),
                 proto=proto,
                 attributes={attribute.name: attribute for attribute in proto.attribute},
+                captured=_captured(proto),
+                origin=name,
             )
         )
     return nodes
+
+
+def _captured(proto: onnx.NodeProto) -> tuple[str, ...]:
+    """The names that the graphs of a node use without defining them, in order of appearance."""
+    graphs = [a.g for a in proto.attribute if a.type == AttributeProto.GRAPH]
+    return tuple(dict.fromkeys(name for graph in graphs for name in free_names(graph)))
+
+
+def free_names(graph: onnx.GraphProto) -> tuple[str, ...]:
+    """The tensors that `graph` reads and does not define: they are those of the graph around it."""
+    defined = {entry.name for entry in (*graph.input, *graph.initializer)}
+    defined.update(sparse.values.name for sparse in graph.sparse_initializer)
+    defined.update(output for node in graph.node for output in node.output)
+    used: dict[str, None] = {}
+    for node in graph.node:
+        used.update(dict.fromkeys((*node.input, *_captured(node))))
+    used.update(dict.fromkeys(value.name for value in graph.output))
+    return tuple(name for name in used if name and name not in defined)
 
 
 def check_definitions(nodes: Iterable[Node], given: Iterable[str], outputs: Iterable[str]) -> None:
@@ -111,7 +212,7 @@ def check_definitions(nodes: Iterable[Node], given: Iterable[str], outputs: Iter
                 )
             owners[output] = node.place
     for node in nodes:
-        for name in filter(None, node.inputs):
+        for name in node.reads:
             if name not in owners:
                 raise InputError(
                     f"the input '{name}' is produced by no node, and is neither a graph input nor "
@@ -143,7 +244,7 @@ def live_nodes(nodes: Sequence[Node], outputs: Iterable[str]) -> tuple[list[Node
         if node.name in needed:
             continue
         needed.add(node.name)
-        stack.extend(producer[name] for name in node.inputs if name in producer)
+        stack.extend(producer[name] for name in node.reads if name in producer)
     live = [node for node in nodes if node.name in needed]
     dead = [node for node in nodes if node.name not in needed]
     return live, dead
@@ -156,7 +257,7 @@ def in_order(nodes: Sequence[Node]) -> list[Node]:
     waits: dict[int, int] = {}
     consumers: dict[int, list[int]] = {}
     for index, node in enumerate(nodes):
-        sources = {position[producer[name]] for name in node.inputs if name in producer}
+        sources = {position[producer[name]] for name in node.reads if name in producer}
         waits[index] = len(sources)
         for source in sources:
             consumers.setdefault(source, []).append(index)
@@ -182,14 +283,12 @@ def in_order(nodes: Sequence[Node]) -> list[Node]:
 def _cycle(nodes: Sequence[Node], ordered: Sequence[Node], producer: Mapping[str, str]) -> str:
     done = {node.name for node in ordered}
     left = {node.name: node for node in nodes if node.name not in done}
-    path: list[str] = []
+    position: dict[str, int] = {}
     name = next(iter(left))
-    while name not in path:
-        path.append(name)
-        name = next(
-            producer[tensor] for tensor in left[name].inputs if producer.get(tensor) in left
-        )
-    loop = list(reversed(path[path.index(name) :]))
+    while name not in position:
+        position[name] = len(position)
+        name = next(producer[tensor] for tensor in left[name].reads if producer.get(tensor) in left)
+    loop = list(reversed(list(position)[position[name] :]))
     shown = loop[:6] + (["..."] if len(loop) > 6 else [])
     return " -> ".join(f"'{entry}'" if entry != "..." else entry for entry in shown)
 

@@ -8,12 +8,15 @@ The assembly turns pieces into the ops, matrices and parameters of a `Workload`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
+
+import onnx
 
 from archsim.errors import InputError
 from archsim.workload.graph import (
     NO_WORK,
+    OPERATION_CLASSES,
     DigitalWork,
     DynamicMatmul,
     Note,
@@ -39,6 +42,8 @@ class Product:
     """Multiplication of `vectors` activation vectors by a constant matrix of `blocks` blocks.
 
     `outputs_first` tells that the constant's axes are outputs, then inputs (as a convolution's).
+    `chosen_blocks` is how many blocks each vector passes, None for all.  `part_of` names the stored
+    matrix that the constant is a slice of, where that cannot be seen from the constant itself.
     """
 
     constant: Constant
@@ -49,6 +54,8 @@ class Product:
     sequential_steps: int = 1
     outputs_first: bool = False
     bias: Constant | None = None
+    chosen_blocks: int | None = None
+    part_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,8 @@ class Piece:
 
     `suffix` is appended to the node's name.  `internal` are tensors that the file does not know,
     such as a recurrent cell's gates.  `added_bias` marks an addition of a constant vector along the
-    last axis, which becomes part of the product that it follows.
+    last axis, which becomes part of the product that it follows.  `content` names the tensor that
+    holds the product's matrix where parameters compute it; `per_step` marks such computations.
     """
 
     kind: OpKind
@@ -70,24 +78,47 @@ class Piece:
     forward: DigitalWork = NO_WORK
     backward: DigitalWork = NO_WORK
     saved: tuple[Saved, ...] = ()
+    framework_saved: tuple[Saved, ...] | None = None
     reads: tuple[Read, ...] = ()
     batch_barrier: bool = False
     internal: tuple[TensorInfo, ...] = ()
     added_bias: Constant | None = None
     notes: tuple[Note, ...] = ()
+    content: str = ""
+    per_step: bool = False
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the op."""
+        product = self.product
+        if product is None:
+            return sum(entry.macs for entry in self.dynamic)
+        blocks = product.blocks if product.chosen_blocks is None else product.chosen_blocks
+        return product.vectors * product.inputs * product.outputs * blocks
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
     """The tensors known when a node is handled: all its inputs and outputs are among them.
 
-    `consumers` maps a tensor to the nodes that read it; `results` are the graph's outputs.
+    `consumers` maps a tensor to the nodes that read it; `results` are the graph's outputs.  `types`
+    are the ONNX types of all tensors; `counts` are sizes that only a run would tell, by the name of
+    the node (iterations of a loop, elements that are found).
     """
 
     tensors: Mapping[str, TensorInfo]
     constants: Mapping[str, Constant]
     consumers: Mapping[str, Sequence[Node]]
     results: frozenset[str]
+    types: Mapping[str, onnx.TypeProto] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def element_type(self, name: str) -> int:
+        """The ONNX element type of an activation or a constant."""
+        constant = self.constants.get(name)
+        if constant is not None:
+            return constant.element_type
+        return self.types[name].tensor_type.elem_type
 
     def info(self, name: str) -> TensorInfo:
         """The activation called `name`."""
@@ -178,11 +209,37 @@ def always(node: Node, scope: Scope) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """What a reader is told of an operator: its kinds, and its cost in a few words.
+
+    Several kinds are alternatives (a product by a constant, or of two activations) or the parts
+    that the operator is taken apart into; the first is what it is called by.  `n` stands for the
+    elements of the output.
+    """
+
+    kinds: tuple[OpKind, ...]
+    forward: str
+    backward: str
+
+
+def rule(kind: OpKind | tuple[OpKind, ...], forward: str, backward: str) -> Rule:
+    """A rule of one kind or several."""
+    return Rule(kind if isinstance(kind, tuple) else (kind,), forward, backward)
+
+
+def in_words(work: DigitalWork) -> str:
+    """The operations per element of a rule: `n (exp, 2 mul)`."""
+    counts = ((name, getattr(work, name)) for name in OPERATION_CLASSES)
+    parts = [name if count == 1 else f"{count} {name}" for name, count in counts if count]
+    return f"n ({', '.join(parts)})" if parts else "none"
+
+
+@dataclass(frozen=True, slots=True)
 class Operator:
     """One operator that the reader understands.
 
-    `straight_through` tells whether gradients pass though the outputs are integers, as training
-    with simulated quantisation does.
+    `rule` says what it costs.  `straight_through` tells whether gradients pass though the outputs
+    are integers, as training with simulated quantisation does.
     """
 
     op_type: str
@@ -191,6 +248,7 @@ class Operator:
     domain: str = ""
     shapes: ShapeRule | None = None
     straight_through: NodeRule = never
+    rule: Rule = field(default=Rule((), "", ""), kw_only=True)
 
 
 def per_element(  # the classes of DigitalWork, per element

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -18,10 +19,16 @@ from archsim.workload.onnx_reader.assembly import (
     operators_of,
     parameters_of,
 )
-from archsim.workload.onnx_reader.binding import Binding, bind, declared_inputs
+from archsim.workload.onnx_reader.binding import Binding, bind, declared_inputs, symbols_of
+from archsim.workload.onnx_reader.checking import check_model
+from archsim.workload.onnx_reader.computed import with_computed_weights
 from archsim.workload.onnx_reader.constants import initial_constants
 from archsim.workload.onnx_reader.functions import inline_functions
-from archsim.workload.onnx_reader.loading import check_model, load_model, opset_versions
+from archsim.workload.onnx_reader.loading import (
+    load_model,
+    opset_versions,
+    origin_of,
+)
 from archsim.workload.onnx_reader.nodes import (
     Node,
     check_definitions,
@@ -30,6 +37,7 @@ from archsim.workload.onnx_reader.nodes import (
     live_nodes,
     summarise,
 )
+from archsim.workload.onnx_reader.patterns.fusion import fuse_patterns
 from archsim.workload.onnx_reader.trace import check_supported, trace
 
 _NONE: Mapping[str, int] = MappingProxyType({})
@@ -43,11 +51,14 @@ def read_workload(
     batch: int | None = None,
     dims: Mapping[str, int] = _NONE,
     shapes: Mapping[str, tuple[int, ...]] = _NO_SHAPES,
+    trip_counts: Mapping[str, int] = _NONE,
 ) -> Workload:
     """The network in the ONNX file at `path`, with its dimensions bound.
 
     `dims` binds symbolic dimensions by name, `shapes` an input's whole shape, `batch` the leading
-    dimension that is the batch; a symbolic batch that nothing binds is 1.  No other file is opened:
+    dimension that is the batch; a symbolic batch that nothing binds is 1.  `trip_counts` says, by
+    the names of nodes, how often a loop runs where the data decide, and how many elements a search
+    (NonZero, Compress, Unique, NonMaxSuppression) finds.  No other file is opened:
     the values of externally stored weights are not needed.  Raises `InputError` for bad input, and
     its subclass `UnsupportedOperators` with the list of all operators that are not understood.
     """
@@ -55,13 +66,33 @@ def read_workload(
     model, digest = load_model(path)
     try:
         return workload_from_model(
-            model, name=name or path.stem, sha256=digest, batch=batch, dims=dims, shapes=shapes
+            model,
+            name=name or path.stem,
+            sha256=digest,
+            batch=batch,
+            dims=dims,
+            shapes=shapes,
+            trip_counts=trip_counts,
         )
     except InputError as error:
         # Errors from inside name the node; the reader also needs to know in which file.
         error.place = f"{path}: {error.place}" if error.place else str(path)
         error.args = (str(error),)
         raise
+
+
+@dataclass(frozen=True, slots=True)
+class Bindable:
+    """What of a model can be bound: the names of its symbolic dimensions and of its inputs."""
+
+    symbols: frozenset[str]
+    inputs: frozenset[str]
+
+
+def bindable(model: onnx.ModelProto) -> Bindable:
+    """The names that `dims` and `shapes` of `workload_from_model` may use."""
+    declared = declared_inputs(model.graph)
+    return Bindable(symbols_of(declared), frozenset(entry.name for entry in declared))
 
 
 def workload_from_model(
@@ -72,9 +103,10 @@ def workload_from_model(
     batch: int | None = None,
     dims: Mapping[str, int] = _NONE,
     shapes: Mapping[str, tuple[int, ...]] = _NO_SHAPES,
+    trip_counts: Mapping[str, int] = _NONE,
 ) -> Workload:
     """The network in `model`, as `read_workload`; `model` is not changed."""
-    check_model(model, place="")
+    check_model(model)
     model = inline_functions(model)
     graph = model.graph
     declared = declared_inputs(graph)
@@ -84,13 +116,18 @@ def workload_from_model(
     check_definitions(nodes, [*(entry.name for entry in declared), *constants], results)
     live, dead = live_nodes(nodes, results)
     ordered = in_order(live)
-    check_supported(ordered, constants)
+    check_supported(ordered, constants, opset_versions(model))
     binding = bind(declared, batch=batch, dims=dims, shapes=shapes)
     inputs = [(e.name, e.element_type, binding.shapes[e.name]) for e in declared]
-    traced = trace(ordered, inputs, constants, frozenset(results), model.opset_import)
+    traced = trace(
+        ordered, inputs, constants, frozenset(results), model.opset_import, trip_counts
+    )
+    results = traced.tensors_of(results)
     outputs = tuple(result for result in results if result in traced.scope.tensors)
-    pieces = fuse_biases(needed(traced.pieces, outputs), traced.scope)
-    ops, matrices = operators_of(pieces)
+    found, tensors = with_computed_weights(traced, model.opset_import)
+    pieces = fuse_biases(needed(found, outputs), traced.scope)
+    pieces = fuse_patterns(pieces, traced.scope)
+    ops, matrices = operators_of(pieces, traced.dormant)
     present = {tensor for op in ops for tensor in (*op.inputs, *op.outputs)}
     present.update(entry.name for _, piece in pieces for entry in piece.internal)
     present.update(outputs, (entry.name for entry in declared))
@@ -99,13 +136,14 @@ def workload_from_model(
         sha256=sha256,
         samples=binding.samples,
         graph=dataflow(ops),
-        tensors={n: t for n, t in traced.scope.tensors.items() if n in present},
+        tensors={n: t for n, t in tensors.items() if n in present},
         matrices=matrices,
-        parameters=parameters_of(pieces),
+        parameters=parameters_of([*pieces, *traced.dormant]),
         inputs=tuple(entry.name for entry in declared),
         outputs=outputs,
-        notes=_notes(model, pieces, dead, binding, results, outputs),
+        notes=(*_notes(model, pieces, dead, binding, results, outputs), *traced.notes),
         bindings=dict(binding.symbols),
+        origin=origin_of(model),
     )
 
 

@@ -15,16 +15,19 @@ from archsim.workload.onnx_reader.families import (
     elementwise_unary,
     embedding,
     matmul,
+    fused_products,
     movement,
     normalisation,
     pooling,
     quantisation,
+    quantised_products,
     recurrent,
     reduction,
     softmax,
 )
 from archsim.workload.onnx_reader.nodes import Node
 from archsim.workload.onnx_reader.operators import Operator
+from archsim.workload.onnx_reader.structure import structural
 
 _FAMILIES: tuple[tuple[Operator, ...], ...] = (
     convolution.OPERATORS,
@@ -41,12 +44,28 @@ _FAMILIES: tuple[tuple[Operator, ...], ...] = (
     quantisation.OPERATORS,
     embedding.OPERATORS,
     movement.OPERATORS,
+    fused_products.OPERATORS,
+    quantised_products.OPERATORS,
 )
 OPERATORS: Mapping[tuple[str, str], Operator] = MappingProxyType(
     {(entry.domain, entry.op_type): entry for family in _FAMILIES for entry in family}
 )
 # Operators whose result depends on shapes alone, or on nothing: always folded.
 SHAPE_ONLY = frozenset({"Shape", "Size", "Constant"})
+# Operators that give something new each time, whatever goes in.
+NEVER_FOLDED = frozenset(
+    ("", op_type)
+    for op_type in (
+        "RandomNormal",
+        "RandomNormalLike",
+        "RandomUniform",
+        "RandomUniformLike",
+        "Bernoulli",
+        "Multinomial",
+    )
+)
+# Operators whose iterations or results only a run would count.
+COUNTED = frozenset({"Loop", "NonZero", "Compress", "Unique", "NonMaxSuppression"})
 
 
 def lookup(node: Node) -> Operator | None:
@@ -102,7 +121,7 @@ def unsupported(nodes: Iterable[Node]) -> list[UnsupportedOperator]:
     """
     found: dict[tuple[str, str, int], list[str]] = {}
     for node in nodes:
-        if lookup(node) is None:
+        if lookup(node) is None and structural(node) is None:
             key = (node.domain, node.op_type, node.version)
             found.setdefault(key, []).append(node.name)
     known = sorted({op_type for _, op_type in OPERATORS})

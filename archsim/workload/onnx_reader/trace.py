@@ -3,79 +3,203 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import onnx
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
-from archsim.errors import InputError
-from archsim.workload.graph import TensorInfo
-from archsim.workload.onnx_reader.constants import Constant, constant_node, lineages
+from archsim.errors import InputError, did_you_mean
+from archsim.workload.graph import Note, TensorInfo
+from archsim.workload.onnx_reader.bodies import Body
+from archsim.workload.onnx_reader.constants import Array, Constant, constant_node, lineages
 from archsim.workload.onnx_reader.evaluate import evaluate, shaped_by_value
-from archsim.workload.onnx_reader.families.embedding import is_constant_lookup
+from archsim.workload.onnx_reader.families.embedding import chosen_matrices, is_constant_lookup
 from archsim.workload.onnx_reader.families.matmul import is_constant_product
-from archsim.workload.onnx_reader.nodes import Node
+from archsim.workload.onnx_reader.form import check_form
+from archsim.workload.onnx_reader.nodes import Node, decode_nodes
 from archsim.workload.onnx_reader.operators import Operator, Piece, Scope
+from archsim.workload.onnx_reader.recasting import STANDARD_OPSET
 from archsim.workload.onnx_reader.registry import (
+    COUNTED,
+    NEVER_FOLDED,
     SHAPE_ONLY,
     UnsupportedOperators,
     lookup,
     unsupported,
 )
 from archsim.workload.onnx_reader.shapes import infer, tensor_info, type_proto, wanted
+from archsim.workload.onnx_reader.structure import structural
 
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """The pieces in order, each with the node it comes from, and every tensor's description."""
+    """The pieces in order, each with the node it comes from, and every tensor's description.
+
+    `dormant` are the pieces of branches that do not run; `sequences` are lists of tensors; `folded`
+    are the nodes that made constants; `leaves` all nodes after control flow and sequences were
+    replaced, in order; `payloads` the tensors that subgraphs store, by their names outside.
+    """
 
     pieces: list[tuple[Node, Piece]]
     scope: Scope
+    dormant: list[tuple[Node, Piece]]
+    notes: tuple[Note, ...]
+    sequences: Mapping[str, tuple[str, ...]]
+    folded: Mapping[str, Node]
+    leaves: tuple[Node, ...]
+    payloads: Mapping[str, TensorProto]
+
+    def tensors_of(self, names: Sequence[str]) -> tuple[str, ...]:
+        """`names`, with the elements of a sequence in its place."""
+        return tuple(part for name in names for part in self.sequences.get(name, (name,)))
 
 
-def check_supported(nodes: Sequence[Node], constants: Mapping[str, Constant]) -> None:
+def check_supported(
+    nodes: Sequence[Node], constants: Iterable[str], versions: Mapping[str, int]
+) -> None:
     """Refuse a network with unknown operators that do not fold away; all are listed at once."""
-    known = set(constants)
-    left = []
-    for node in nodes:
-        if _folds(node, known):
-            known.update(node.outputs)
-        else:
-            left.append(node)
-    found = unsupported(left)
+    found = unsupported(_remaining(nodes, set(constants), versions))
     if found:
         raise UnsupportedOperators(found)
 
 
-def _folds(node: Node, known: set[str] | Mapping[str, Constant]) -> bool:
-    if node.has_subgraph:
+def _remaining(
+    nodes: Sequence[Node], known: set[str], versions: Mapping[str, int], path: str = ""
+) -> list[Node]:
+    """The nodes that do not fold away, those of branches and loop bodies included."""
+    left = []
+    for node in nodes:
+        if _folds(node, known):
+            known.update(node.outputs)
+            continue
+        left.append(replace(node, name=f"{path}{node.name}") if path else node)
+        for graph in node.subgraphs.values():
+            stored = {tensor.name for tensor in graph.initializer}
+            inner = decode_nodes(graph, versions)
+            left += _remaining(inner, known | stored, versions, f"{path}{node.name}/")
+    return left
+
+
+def _folds(node: Node, known: Container[str]) -> bool:
+    if structural(node) is not None or (node.domain, node.op_type) in NEVER_FOLDED:
         return False
     if node.domain == "" and node.op_type in SHAPE_ONLY:
         return True
     return all(name in known for name in node.inputs if name)
 
 
-class _Tracer:
-    """The tables of a pass; they grow node by node."""
+class Tracer:
+    """The tables of a pass; they grow node by node.
+
+    `sequences` are lists of tensors, `absent` optionals that hold nothing; `dormant` are pieces of
+    branches that do not run, whose weights exist all the same; `folded` are the nodes that made
+    constants, by what they made.  `unrolled` counts the nodes that loops have made.
+    """
 
     def __init__(
         self,
         inputs: Sequence[TensorInfo],
         constants: Mapping[str, Constant],
-        consumers: Mapping[str, Sequence[Node]],
+        consumers: dict[str, list[Node]],
         results: frozenset[str],
         opsets: Sequence[onnx.OperatorSetIdProto],
+        counts: Mapping[str, int],
     ) -> None:
         self.tensors = {entry.name: entry for entry in inputs}
         self.constants = dict(constants)
         self.types: dict[str, onnx.TypeProto] = {}
-        self.scope = Scope(self.tensors, self.constants, consumers, results)
+        self.consumers = consumers
+        self.scope = Scope(
+            self.tensors, self.constants, consumers, results, self.types, dict(counts)
+        )
         self.opsets = opsets
+        self.versions = {
+            "" if entry.domain == "ai.onnx" else entry.domain: entry.version for entry in opsets
+        }
         self.pieces: list[tuple[Node, Piece]] = []
+        self.dormant: list[tuple[Node, Piece]] = []
+        self.notes: list[Note] = []
+        self.sequences: dict[str, tuple[str, ...]] = {}
+        self.absent: set[str] = set()
+        self.bodies: dict[tuple[str, str], Body] = {}
+        self.folded: dict[str, Node] = {}
+        self.leaves: list[Node] = []
+        self.payloads: dict[str, TensorProto] = {}
+        self.unrolled = 0
+        self.counted: set[str] = set()
+
+    def given_count(self, node: Node) -> int | None:
+        """The size that the user gave for a node, by its path in the file or by its own name."""
+        own = node.origin.rpartition("/")[2]
+        for name in (node.origin, own):
+            if name in self.scope.counts:
+                self.counted.add(name)
+                return self.scope.counts[name]
+        return None
+
+    def expect(self, nodes: Iterable[Node]) -> None:
+        """Note what nodes that are about to be visited read."""
+        for node in nodes:
+            for name in node.reads:
+                self.consumers.setdefault(name, []).append(node)
+
+    def expect_results(self, names: Iterable[str], node: Node) -> None:
+        """Note that `node` hands on these tensors, so that they matter."""
+        for name in names:
+            self.consumers.setdefault(name, []).append(node)
+
+    def emit(
+        self,
+        node: Node,
+        op_type: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        **attributes: int,
+    ) -> None:
+        """Visit a standard node that stands for a part of `node`."""
+        proto = helper.make_node(op_type, list(inputs), list(outputs))
+        proto.attribute.extend(helper.make_attribute(k, v) for k, v in attributes.items())
+        made = Node(
+            name=f"{node.name}/{op_type.lower()}",
+            op_type=op_type,
+            domain="",
+            version=STANDARD_OPSET,
+            inputs=tuple(inputs),
+            outputs=tuple(outputs),
+            proto=proto,
+            attributes={attribute.name: attribute for attribute in proto.attribute},
+            origin=f"{node.origin}/{op_type.lower()}",
+        )
+        self.expect([made])
+        self.visit(made)
+
+    def define_value(self, name: str, value: Array) -> str:
+        """A small constant that no tensor of the file holds; gives its name."""
+        kind = helper.np_dtype_to_tensor_dtype(value.dtype)
+        self.define(Constant(name, value.shape, kind, distinct=value.shape, value=value))
+        return name
 
     def visit(self, node: Node) -> None:
+        """Fold the node, take it apart, or understand it."""
+        check_form(node)
+        structure = structural(node)
+        if structure is not None:
+            for name in node.reads:
+                readers = self.consumers.get(name, [])
+                readers[:] = [reader for reader in readers if reader is not node]
+            structure.expand(node, self)
+            return
+        if node.op_type == "Identity" and node.input(0) in self.sequences:
+            self.sequences[node.outputs[0]] = self.sequences[node.input(0)]
+            return
+        self.leaves.append(node)
+        chosen = chosen_matrices(node, self.scope)
+        if chosen is not None:
+            self.define(chosen)
+            return
         trains = is_constant_lookup(node, self.scope) or is_constant_product(node, self.scope)
         if _folds(node, self.constants) and not trains:
             self._fold(node)
@@ -84,7 +208,7 @@ class _Tracer:
 
     def _fold(self, node: Node) -> None:
         if node.op_type == "Constant" and node.domain == "":
-            self._define(constant_node(node))
+            self.define(constant_node(node))
             return
         if node.op_type in SHAPE_ONLY and node.domain == "":
             self._fold_shape(node)
@@ -103,7 +227,8 @@ class _Tracer:
             node.outputs, inferred, values, origins, strict=True
         ):
             if name:
-                self._define(
+                self.folded[name] = node
+                self.define(
                     Constant(
                         name,
                         shape,
@@ -113,6 +238,8 @@ class _Tracer:
                         origin.flipped,
                         origin.distinct,
                         value,
+                        origin.derived,
+                        origin.routing,
                     )
                 )
 
@@ -122,13 +249,14 @@ class _Tracer:
         value = np.asarray(
             math.prod(shape) if node.op_type == "Size" else _dimensions(node, shape), np.int64
         )
-        self._define(
+        self.define(
             Constant(
                 node.outputs[0], value.shape, TensorProto.INT64, distinct=value.shape, value=value
             )
         )
 
-    def _define(self, constant: Constant) -> None:
+    def define(self, constant: Constant) -> None:
+        """Make a constant known."""
         self.constants[constant.name] = constant
         self.types[constant.name] = type_proto(constant.element_type, constant.shape)
 
@@ -189,18 +317,40 @@ def trace(
     constants: Mapping[str, Constant],
     results: frozenset[str],
     opsets: Sequence[onnx.OperatorSetIdProto],
+    counts: Mapping[str, int] = MappingProxyType({}),
 ) -> Traced:
-    """Understand `nodes` (in order) for bound `inputs` (name, element type, shape)."""
-    consumers: dict[str, list[Node]] = {}
-    for node in nodes:
-        for name in dict.fromkeys(filter(None, node.inputs)):
-            consumers.setdefault(name, []).append(node)
+    """Understand `nodes` (in order) for bound `inputs` (name, element type, shape).
+
+    `counts` are sizes that only a run would tell, by the names of nodes.
+    """
     infos = [tensor_info(name, kind, shape) for name, kind, shape in inputs]
-    tracer = _Tracer(infos, constants, consumers, results, opsets)
+    tracer = Tracer(infos, constants, {}, results, opsets, counts)
+    tracer.expect(nodes)
     for name, kind, shape in inputs:
         tracer.types[name] = type_proto(kind, shape)
     for constant in constants.values():
         tracer.types[constant.name] = type_proto(constant.element_type, constant.shape)
     for node in nodes:
         tracer.visit(node)
-    return Traced(tracer.pieces, tracer.scope)
+    _check_counted(nodes, counts, tracer)
+    return Traced(
+        tracer.pieces,
+        tracer.scope,
+        tracer.dormant,
+        tuple(tracer.notes),
+        tracer.sequences,
+        tracer.folded,
+        tuple(tracer.leaves),
+        tracer.payloads,
+    )
+
+
+def _check_counted(nodes: Sequence[Node], counts: Mapping[str, int], tracer: Tracer) -> None:
+    for name in counts:
+        if name not in tracer.counted:
+            counted = [node.origin for node in nodes if node.op_type in COUNTED]
+            raise InputError(
+                f"no loop or search is called '{name}'.",
+                place="--trip-count",
+                remedy=did_you_mean(name, counted) or "The network has none.",
+            )

@@ -177,8 +177,10 @@ def test_external_weights_are_never_opened(tmp_path: Path, network, monkeypatch)
     onnx.save(model, tmp_path / "net.onnx")
     (tmp_path / "absent.bin").chmod(0)
     opened: list[Path] = []
-    original = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: opened.append(path) or original(path))
+    original = Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda path, *mode: opened.append(path) or original(path, *mode)
+    )
     assert read_workload(tmp_path / "net.onnx").parameter_count == 8
     assert opened == [tmp_path / "net.onnx"]
 

@@ -11,10 +11,10 @@ import math
 from collections.abc import Sequence
 
 from archsim.errors import InputError
-from archsim.workload.graph import DigitalWork, OpKind, ParameterRole, Saved
+from archsim.workload.graph import DigitalWork, DynamicMatmul, OpKind, ParameterRole, Saved
 from archsim.workload.onnx_reader.constants import Constant
 from archsim.workload.onnx_reader.nodes import Node
-from archsim.workload.onnx_reader.operators import Operator, Piece, Product, Read, Scope
+from archsim.workload.onnx_reader.operators import Operator, Piece, Product, Read, Scope, rule
 
 
 def bias_work(outputs: int, bias: Constant | None) -> tuple[DigitalWork, DigitalWork]:
@@ -60,8 +60,11 @@ def _misfit(node: Node, shape: tuple[int, ...], kernel: tuple[int, ...], groups:
     )
 
 
-def _convolution(node: Node, scope: Scope) -> Sequence[Piece]:
+def convolution(node: Node, scope: Scope) -> Sequence[Piece]:
+    """Conv by a constant kernel, or by one that the network computes from its input."""
     groups = node.integer("group", 1)
+    if scope.constant(node.input(1)) is None:
+        return [_of_activations(node, scope, groups)]
     weights = _weights(node, scope, groups)
     source, result = node.input(0), node.outputs[0]
     shape, kernel = scope.shape(source), weights.shape
@@ -79,6 +82,29 @@ def _convolution(node: Node, scope: Scope) -> Sequence[Piece]:
     )
     positions = "x".join(map(str, target[2:]))
     return [product_piece(node, scope, product, f"constant kernel, {positions} positions")]
+
+
+def _of_activations(node: Node, scope: Scope, groups: int) -> Piece:
+    """A kernel made by the network: products of two activations, one per sample and group."""
+    source, kernel, result = node.input(0), node.input(1), node.outputs[0]
+    shape, size, target = scope.shape(source), scope.shape(kernel), scope.shape(result)
+    if groups < 1 or shape[1] != size[1] * groups or size[0] % groups:
+        raise _misfit(node, shape, size, groups)
+    positions = target[0] * math.prod(target[2:])
+    bias = learned_bias(scope, node.input(2))
+    forward, backward = bias_work(scope.elements(result), bias)
+    names = scope.activations(node)
+    return Piece(
+        kind=OpKind.DYNAMIC_MATMUL,
+        inputs=names,
+        outputs=scope.results_of(node),
+        reason="the kernel is an activation",
+        dynamic=(DynamicMatmul(groups, positions, math.prod(size[1:]), size[0] // groups),),
+        forward=forward,
+        backward=backward,
+        saved=tuple(Saved(name, scope.elements(name)) for name in (source, kernel) if name in names),
+        reads=() if bias is None else (Read(bias, ParameterRole.BIAS),),
+    )
 
 
 def _transposed(node: Node, scope: Scope) -> Sequence[Piece]:
@@ -150,7 +176,20 @@ def product_piece(
     )
 
 
+CONVOLUTION_RULE = rule(
+    (OpKind.WEIGHT_MATMUL, OpKind.DYNAMIC_MATMUL),
+    "K*N*groups MACs per output position",
+    "transposed read; outer-product update",
+)
 OPERATORS = (
-    Operator("Conv", _convolution),
-    Operator("ConvTranspose", _transposed),
+    Operator("Conv", convolution, rule=CONVOLUTION_RULE),
+    Operator(
+        "ConvTranspose",
+        _transposed,
+        rule=rule(
+            OpKind.WEIGHT_MATMUL,
+            "K*N*groups MACs per input position, adds where windows meet",
+            "transposed read; outer-product update",
+        ),
+    ),
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from archsim.errors import InputError
 from archsim.workload.graph import DynamicMatmul, OpKind, Saved
-from archsim.workload.onnx_reader.families.convolution import product_piece
+from archsim.workload.onnx_reader.families.matmul import MATMUL_RULE, routed_piece
 from archsim.workload.onnx_reader.nodes import Node
 from archsim.workload.onnx_reader.operators import Operator, Piece, Product, Scope
 
@@ -100,7 +100,7 @@ def _einsum(node: Node, scope: Scope) -> Sequence[Piece]:
             outputs_first=first_output < first_input,
         )
         reason = f"constant operand in '{equation}'"
-        return [product_piece(node, scope, product, reason, source=node.inputs[index])]
+        return [routed_piece(node, scope, product, reason, node.inputs[index])]
     return [
         Piece(
             kind=OpKind.DYNAMIC_MATMUL,
@@ -117,4 +117,4 @@ def _einsum(node: Node, scope: Scope) -> Sequence[Piece]:
     ]
 
 
-OPERATORS = (Operator("Einsum", _einsum),)
+OPERATORS = (Operator("Einsum", _einsum, rule=MATMUL_RULE),)

@@ -21,7 +21,7 @@ from archsim.workload.graph import (
     Saved,
     SavedForm,
 )
-from archsim.workload.onnx_reader.constants import Constant
+from archsim.workload.onnx_reader.constants import Constant, Derived
 from archsim.workload.onnx_reader.nodes import Node
 from archsim.workload.onnx_reader.operators import (
     Operator,
@@ -30,6 +30,7 @@ from archsim.workload.onnx_reader.operators import (
     Scope,
     keeps_sign,
     per_element,
+    rule,
     signed,
 )
 
@@ -77,9 +78,14 @@ def learned_role(node: Node, scope: Scope, constant: Constant) -> ParameterRole 
 
     A stored floating-point vector along one axis is a bias or a scale.  A stored tensor that is
     added and matches the trailing dimensions of the result is a positional embedding, unless it is
-    added to what a softmax normalises: then it is a mask.
+    added to what a softmax normalises: then it is a mask.  The same holds of a vector that is
+    computed from one stored vector (1 + w); a tensor that went through an exponential or the like
+    is a learned scale (the decays of a state-space model).
     """
-    if not constant.floating or not constant.view or constant.elements == 1:
+    computed = not constant.view
+    if not constant.floating or constant.elements == 1:
+        return None
+    if computed and constant.derived is Derived.NO:
         return None
     if constant.vector and node.op_type == "Mul" and constant.blank:
         return None
@@ -89,6 +95,9 @@ def learned_role(node: Node, scope: Scope, constant: Constant) -> ParameterRole 
             "Sum": ParameterRole.BIAS,
             "Mul": ParameterRole.SCALE,
         }.get(node.op_type)
+    if computed:
+        curved = constant.derived is Derived.CURVED and node.op_type == "Mul"
+        return ParameterRole.SCALE if curved else None
     if node.op_type not in ("Add", "Sum"):
         return None
     trimmed = _without_leading_ones(constant.shape)
@@ -307,23 +316,59 @@ def _truths(node: Node, scope: Scope) -> Sequence[tuple[int, tuple[int, ...]]]:
     return [(TensorProto.BOOL, np.broadcast_shapes(*shapes))]
 
 
+def _gated(node: Node, scope: Scope) -> Sequence[Piece]:
+    """SwiGLU: a * sigmoid(alpha*a) * b; backward recomputes the sigmoid."""
+    operands = _operands(node, scope)
+    n, names = operands.n, operands.floating
+    backward = per_element(n, mul=7, add=2, special=1) if names else NO_WORK
+    saved = [Saved(name, scope.elements(name)) for name in names]
+    forward = per_element(n, mul=3, special=1)
+    return [_piece(node, scope, operands, forward, backward, saved, "gated elementwise product")]
+
+
+_SUM = rule(OpKind.ELEMENTWISE, "n add per further term", "passes on; sums where broadcast")
+_PRODUCT = rule(OpKind.ELEMENTWISE, "n mul", "n mul per operand; sums where broadcast")
+_CHOICE = rule(OpKind.ELEMENTWISE, "n compare per further term", "n compare per operand")
+_COMPARISON = rule(OpKind.ELEMENTWISE, "n compare", "none")
 OPERATORS = (
-    Operator("Add", _add, _all_nonnegative),
-    Operator("Sub", _add, signed),
-    Operator("Sum", _add, _all_nonnegative),
-    Operator("Mean", _add, _all_nonnegative),
-    Operator("Mul", _mul, _square),
-    Operator("Div", _div, _all_nonnegative),
-    Operator("Pow", _pow, _even_power),
-    Operator("Max", _extreme, _all_nonnegative),
-    Operator("Min", _extreme, _all_nonnegative),
-    Operator("Where", _where, _all_nonnegative),
+    Operator("Add", _add, _all_nonnegative, rule=_SUM),
+    Operator("Sub", _add, signed, rule=_SUM),
+    Operator("Sum", _add, _all_nonnegative, rule=_SUM),
+    Operator(
+        "Mean",
+        _add,
+        _all_nonnegative,
+        rule=rule(OpKind.ELEMENTWISE, "n (mul, add per further term)", "n mul"),
+    ),
+    Operator("Mul", _mul, _square, rule=_PRODUCT),
+    Operator(
+        "Div",
+        _div,
+        _all_nonnegative,
+        rule=rule(OpKind.ELEMENTWISE, "n div", "n (div, mul, add); sums where broadcast"),
+    ),
+    Operator(
+        "Pow",
+        _pow,
+        _even_power,
+        rule=rule(
+            OpKind.ELEMENTWISE, "products, a root, or n (log, mul, exp)", "one power less, 2 mul"
+        ),
+    ),
+    Operator("Max", _extreme, _all_nonnegative, rule=_CHOICE),
+    Operator("Min", _extreme, _all_nonnegative, rule=_CHOICE),
+    Operator("Where", _where, _all_nonnegative, rule=_CHOICE),
+    Operator(
+        "SwiGLU",
+        _gated,
+        rule=rule(OpKind.ELEMENTWISE, "n (3 mul, special)", "n (7 mul, 2 add, special)"),
+    ),
     *(
-        Operator(op_type, _comparison, shapes=_truths)
+        Operator(op_type, _comparison, shapes=_truths, rule=_COMPARISON)
         for op_type in ("GreaterOrEqual", "LessOrEqual")
     ),
     *(
-        Operator(op_type, _comparison)
+        Operator(op_type, _comparison, rule=_COMPARISON)
         for op_type in (
             "Equal",
             "Greater",
@@ -332,6 +377,10 @@ OPERATORS = (
             "Or",
             "Xor",
             "Mod",
+            "BitShift",
+            "BitwiseAnd",
+            "BitwiseOr",
+            "BitwiseXor",
         )
     ),
 )

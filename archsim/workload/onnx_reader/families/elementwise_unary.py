@@ -25,10 +25,13 @@ from archsim.workload.onnx_reader.operators import (
     Operator,
     Piece,
     Read,
+    Rule,
     Scope,
+    in_words,
     keeps_sign,
     nonnegative,
     per_element,
+    rule,
     signed,
 )
 
@@ -60,10 +63,14 @@ _GELU_ERF = Function(
     DigitalWork(mul=3, add=1, special=1), DigitalWork(mul=6, add=2, special=1, exp=1), Keeps.INPUT
 )
 # y = 0.5x(1 + t), t = tanh(c(x + 0.044715x^3)); y' = 0.5(1+t) + 0.5x(1-t^2)c(1 + 0.134145x^2).
-_GELU_TANH = Function(
+FAST_GELU = Function(
     DigitalWork(mul=6, add=2, special=1), DigitalWork(mul=12, add=5, special=1), Keeps.INPUT
 )
-_FUNCTIONS: Mapping[str, Function] = {
+# y = x * sigmoid(1.702x).
+QUICK_GELU = Function(
+    DigitalWork(special=1, mul=2), DigitalWork(special=1, add=2, mul=4), Keeps.INPUT
+)
+FUNCTIONS: Mapping[str, Function] = {
     "Relu": _CHOICE,
     "Clip": _CHOICE,
     "Abs": _CHOICE,
@@ -112,6 +119,8 @@ _FUNCTIONS: Mapping[str, Function] = {
     "Sqrt": Function(DigitalWork(sqrt=1), DigitalWork(mul=1, div=1), Keeps.OUTPUT),
     "Exp": Function(DigitalWork(exp=1), DigitalWork(mul=1), Keeps.OUTPUT),
     "Log": Function(DigitalWork(log=1), DigitalWork(div=1), Keeps.INPUT),
+    # y = x - bias beyond lambda, x + bias below -lambda, else 0.
+    "Shrink": Function(DigitalWork(compare=2, add=1), DigitalWork(compare=1), Keeps.MASK),
     "Neg": Function(DigitalWork(add=1), DigitalWork(add=1), Keeps.NOTHING),
     "Reciprocal": Function(DigitalWork(div=1), DigitalWork(add=1, mul=2), Keeps.OUTPUT),
     **dict.fromkeys(
@@ -129,14 +138,14 @@ _FUNCTIONS: Mapping[str, Function] = {
 # Rules that look at the attributes: which form of the function the node asks for.
 _Choose: TypeAlias = Callable[[Node], Function]
 _CHOSEN: Mapping[str, _Choose] = {
-    "Gelu": lambda node: _GELU_TANH if node.text("approximate") == "tanh" else _GELU_ERF,
+    "Gelu": lambda node: FAST_GELU if node.text("approximate") == "tanh" else _GELU_ERF,
 }
 
 
 def function_of(node: Node) -> Function:
     """The function that a unary elementwise node computes."""
     choose = _CHOSEN.get(node.op_type)
-    return choose(node) if choose is not None else _FUNCTIONS[node.op_type]
+    return choose(node) if choose is not None else FUNCTIONS[node.op_type]
 
 
 def _unary(node: Node, scope: Scope) -> Sequence[Piece]:
@@ -216,7 +225,6 @@ _SIGNS: Mapping[str, NodeRule] = {
             "Elu",
             "Selu",
             "Celu",
-            "Gelu",
             "Swish",
             "HardSwish",
             "Mish",
@@ -231,10 +239,20 @@ _SIGNS: Mapping[str, NodeRule] = {
         keeps_sign,
     ),
 }
+def _rule(function: Function) -> Rule:
+    return rule(OpKind.ELEMENTWISE, in_words(function.forward), in_words(function.backward))
+
+
 OPERATORS = (
     *(
-        Operator(op_type, _unary, _SIGNS.get(op_type, signed))
-        for op_type in (*_FUNCTIONS, *_CHOSEN)
+        Operator(op_type, _unary, _SIGNS.get(op_type, signed), rule=_rule(function))
+        for op_type, function in FUNCTIONS.items()
     ),
-    Operator("PRelu", _parametric, keeps_sign),
+    Operator("Gelu", _unary, keeps_sign, rule=_rule(_GELU_ERF)),
+    Operator(
+        "PRelu",
+        _parametric,
+        keeps_sign,
+        rule=rule(OpKind.ELEMENTWISE, "n (compare, mul)", "n (compare, 2 mul, add)"),
+    ),
 )

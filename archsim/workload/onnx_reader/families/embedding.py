@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from archsim.workload.graph import DigitalWork, OpKind, ParameterRole, Saved
+from archsim.workload.onnx_reader.constants import Constant, Routing
 from archsim.workload.onnx_reader.families.movement import movement
 from archsim.workload.onnx_reader.nodes import Node
-from archsim.workload.onnx_reader.operators import Operator, Piece, Read, Scope, data_keeps_sign
+from archsim.workload.onnx_reader.operators import (
+    Operator,
+    Piece,
+    Read,
+    Scope,
+    data_keeps_sign,
+    rule,
+)
 
 # Where a table read by known indices ends up if it is a matmul weight, and not an embedding.
 _WEIGHT_READERS = frozenset(
@@ -27,6 +36,9 @@ _WEIGHT_READERS = frozenset(
     }
 )
 _RESHAPING = frozenset({"Reshape", "Unsqueeze", "Squeeze", "Expand", "Cast", "Identity"})
+# What may stand between a stack of matrices and the product by the chosen ones.
+_ON_THE_WAY = _RESHAPING | {"Transpose", "DequantizeLinear", "Slice", "Split"}
+_PRODUCTS = frozenset({"MatMul", "Gemm", "Einsum"})
 
 
 def is_constant_lookup(node: Node, scope: Scope) -> bool:
@@ -99,4 +111,41 @@ def _lookup(node: Node, scope: Scope) -> Piece:
     )
 
 
-OPERATORS = (Operator("Gather", _gather, data_keeps_sign, straight_through=_quantised_rows),)
+def chosen_matrices(node: Node, scope: Scope) -> Constant | None:
+    """The matrices that a Gather takes from a stored stack by a computed index, or None.
+
+    They are weights of the products that follow (mixtures of experts): all are held on arrays, and
+    the products take those that are chosen.
+    """
+    if node.op_type != "Gather" or node.domain or node.integer("axis", 0) != 0:
+        return None
+    stack, indices = scope.constant(node.input(0)), node.input(1)
+    if stack is None or scope.constant(indices) is not None or len(stack.distinct) < 3:
+        return None
+    readers = _readers(node.outputs[0], scope, _ON_THE_WAY)
+    if not stack.view or not readers or not readers <= _PRODUCTS:
+        return None
+    shape = (*scope.shape(indices), *stack.shape[1:])
+    return replace(
+        stack,
+        name=node.outputs[0],
+        shape=shape,
+        distinct=shape,
+        value=None,
+        routing=Routing(indices, stack.shape[0]),
+    )
+
+
+OPERATORS = (
+    Operator(
+        "Gather",
+        _gather,
+        data_keeps_sign,
+        straight_through=_quantised_rows,
+        rule=rule(
+            (OpKind.EMBEDDING, OpKind.MOVEMENT),
+            "reads n elements of a table",
+            "adds n errors to rows of the table",
+        ),
+    ),
+)

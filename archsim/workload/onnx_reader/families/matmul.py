@@ -10,10 +10,18 @@ from archsim.workload.graph import DigitalWork, DynamicMatmul, OpKind, Saved
 from archsim.workload.onnx_reader.constants import Constant
 from archsim.workload.onnx_reader.families.convolution import learned_bias, product_piece
 from archsim.workload.onnx_reader.nodes import Node
-from archsim.workload.onnx_reader.operators import Operator, Piece, Product, Scope, per_element
+from archsim.workload.onnx_reader.operators import (
+    Operator,
+    Piece,
+    Product,
+    Scope,
+    per_element,
+    rule,
+)
 
 
-def _matmul(node: Node, scope: Scope) -> Sequence[Piece]:
+def matmul(node: Node, scope: Scope) -> Sequence[Piece]:
+    """MatMul by a constant, or of two activations."""
     weights, source = _operands(node, scope)
     if weights is not None:
         return [_by_constant(node, scope, weights, source)]
@@ -64,7 +72,26 @@ def _by_constant(node: Node, scope: Scope, weights: Constant, source: str) -> Pi
         outputs_first=not on_right,
     )
     what = f"{blocks} constant matrices" if blocks > 1 else "constant operand"
-    return product_piece(node, scope, product, what, source=source)
+    return routed_piece(node, scope, product, what, source)
+
+
+def routed_piece(
+    node: Node, scope: Scope, product: Product, reason: str, source: str
+) -> Piece:
+    """The op of a product; of one whose matrices the network chooses, each vector passes one."""
+    routing = product.constant.routing
+    if routing is None:
+        return product_piece(node, scope, product, reason, source=source)
+    routed = replace(
+        product,
+        blocks=routing.matrices,
+        vectors=product.vectors * product.blocks,
+        chosen_blocks=1,
+    )
+    reason = f"one of {routing.matrices} constant matrices, chosen at run time"
+    return product_piece(
+        node, scope, routed, reason, source=source, extra_inputs=(routing.indices,)
+    )
 
 
 def _unlearned(
@@ -120,7 +147,8 @@ def _of_activations(node: Node, scope: Scope) -> Piece:
     )
 
 
-def _gemm(node: Node, scope: Scope) -> Sequence[Piece]:
+def gemm(node: Node, scope: Scope) -> Sequence[Piece]:
+    """Gemm by a constant, or of two activations, with its addend."""
     left, right, added = node.input(0), node.input(1), node.input(2)
     result = node.outputs[0]
     rows, columns = scope.shape(result)
@@ -170,7 +198,12 @@ def _with_addend(piece: Piece, scope: Scope, added: str, result: str) -> Piece:
     )
 
 
+MATMUL_RULE = rule(
+    (OpKind.WEIGHT_MATMUL, OpKind.DYNAMIC_MATMUL, OpKind.ELEMENTWISE),
+    "m*k*n MACs",
+    "two products of as many MACs",
+)
 OPERATORS = (
-    Operator("MatMul", _matmul),
-    Operator("Gemm", _gemm),
+    Operator("MatMul", matmul, rule=MATMUL_RULE),
+    Operator("Gemm", gemm, rule=MATMUL_RULE),
 )

@@ -9,16 +9,28 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from archsim.workload.graph import NO_WORK, DigitalWork, Note, OpKind, ParameterRole
+from onnx import TensorProto
+
+from archsim.workload.graph import (
+    NO_WORK,
+    DigitalWork,
+    Note,
+    OpKind,
+    ParameterRole,
+    Saved,
+    SavedForm,
+)
 from archsim.workload.onnx_reader.constants import Constant
 from archsim.workload.onnx_reader.nodes import Node
 from archsim.workload.onnx_reader.operators import (
     Operator,
     Piece,
     Read,
+    Rule,
     Scope,
     data_keeps_sign,
     keeps_sign,
+    rule,
 )
 
 
@@ -60,13 +72,34 @@ def _identity(node: Node, scope: Scope) -> Sequence[Piece]:
     return [movement(node, scope, "free: the same tensor")]
 
 
-def _dropout(node: Node, scope: Scope) -> Sequence[Piece]:
+def dropout(node: Node, scope: Scope) -> Sequence[Piece]:
+    """The input itself in inference; in training a random mask, which is kept, and a scale.
+
+    A random number is a product and a sum (a linear congruence); one comparison decides.
+    """
+    trains = scope.value(node.input(2)) if node.input(2) else None
+    if trains is not None and bool(trains.any()):
+        return [_dropped(node, scope)]
     note = Note(
         "dropout_inference",
         "Dropout passes its input on: the file is an inference export, and its mask is not counted.",
         node.name,
     )
     return [movement(node, scope, "free: identity in this export", notes=(note,))]
+
+
+def _dropped(node: Node, scope: Scope) -> Piece:
+    result = node.outputs[0]
+    n = scope.elements(result)
+    return Piece(
+        kind=OpKind.ELEMENTWISE,
+        inputs=scope.activations(node),
+        outputs=scope.results_of(node),
+        reason="drops elements at random, as in training",
+        forward=DigitalWork(mul=2 * n, add=n, compare=n, read=n, written=n),
+        backward=DigitalWork(mul=n, read=2 * n, written=n),
+        saved=(Saved(result, n, SavedForm.MASK),),
+    )
 
 
 def _cast(node: Node, scope: Scope) -> Sequence[Piece]:
@@ -108,7 +141,7 @@ def _is_token(constant: Constant, axis: int) -> bool:
     return across or not constant.blank
 
 
-def _concat(node: Node, scope: Scope) -> Sequence[Piece]:
+def concat(node: Node, scope: Scope) -> Sequence[Piece]:
     """A stored floating-point part (such as a class token) is a learned embedding."""
     result = scope.elements(node.outputs[0])
     reads = []
@@ -183,33 +216,152 @@ def _masked_triangle(node: Node, scope: Scope) -> Sequence[Piece]:
     return [movement(node, scope, "clears one triangle", work, work)]
 
 
-def _parts_nonnegative(node: Node, scope: Scope) -> bool:
+def parts_nonnegative(node: Node, scope: Scope) -> bool:
+    """All that is joined is nonnegative."""
     constants = [scope.constant(name) for name in node.inputs]
     known = all(constant.nonnegative for constant in constants if constant is not None)
     return known and keeps_sign(node, scope)
 
 
+def _compressed_size(node: Node, scope: Scope) -> Sequence[tuple[int, tuple[int, ...]]]:
+    """As many slices as the condition holds for: known, given, or at most all of them."""
+    kind, shape = scope.element_type(node.input(0)), scope.shape(node.input(0))
+    axis = node.integer("axis", 0) % max(len(shape), 1) if node.has("axis") else None
+    most = math.prod(shape) if axis is None else shape[axis]
+    condition = scope.value(node.input(1))
+    most = min(most, scope.elements(node.input(1)))
+    known = None if condition is None else int(condition[:most].sum())
+    count = found_elements(node, scope, most) if known is None else known
+    if axis is None:
+        return [(kind, (count,))]
+    return [(kind, (*shape[:axis], count, *shape[axis + 1 :]))]
+
+
+def _compress(node: Node, scope: Scope) -> Sequence[Piece]:
+    """Copies the slices for which a condition holds."""
+    source, part = scope.elements(node.input(0)), scope.elements(node.outputs[0])
+    conditions = scope.elements(node.input(1))
+    forward = DigitalWork(compare=conditions, read=part + conditions, written=part)
+    backward = DigitalWork(read=part, written=source)
+    notes = () if scope.constant(node.input(1)) is not None else size_notes(node, scope)
+    return [movement(node, scope, "copies a part", forward, backward, notes=notes)]
+
+
+def found_elements(node: Node, scope: Scope, most: int) -> int:
+    """How many elements a node finds, where only a run would tell: as given, else at most all."""
+    return min(given_count(node, scope) or most, most)
+
+
+def given_count(node: Node, scope: Scope) -> int | None:
+    """The count that the user gave for a node, by its path in the file or its own name."""
+    own = node.origin.rpartition("/")[2]
+    return scope.counts.get(node.origin, scope.counts.get(own))
+
+
+def size_notes(node: Node, scope: Scope) -> tuple[Note, ...]:
+    """A note that the number of elements that a node finds is the largest possible."""
+    if given_count(node, scope) is not None:
+        return ()
+    return (
+        Note(
+            "size_depends_on_data",
+            f"How many elements '{node.name}' ({node.op_type}) finds depends on the data; the "
+            f"largest number is taken. Give another with --trip-count {node.origin}=N.",
+            node.name,
+        ),
+    )
+
+
+def _one_hot(node: Node, scope: Scope) -> Sequence[Piece]:
+    """Writes a row for each index: a comparison per element; an index has no gradient."""
+    n = scope.elements(node.outputs[0])
+    forward = DigitalWork(compare=n, read=scope.elements(node.input(0)), written=n)
+    return [movement(node, scope, "writes a row for each index", forward)]
+
+
+def _image(node: Node, scope: Scope) -> Sequence[Piece]:
+    """Col2Im: adds overlapping blocks up; backward copies them out again."""
+    blocks, image = scope.elements(node.input(0)), scope.elements(node.outputs[0])
+    forward = DigitalWork(add=max(blocks - image, 0), read=blocks, written=image)
+    backward = DigitalWork(read=image, written=blocks)
+    return [movement(node, scope, "adds blocks up to an image", forward, backward)]
+
+
+def _cropped(node: Node, scope: Scope) -> Sequence[Piece]:
+    source, result = scope.elements(node.input(0)), scope.elements(node.outputs[0])
+    forward = DigitalWork(read=min(source, result), written=result)
+    backward = DigitalWork(read=min(source, result), written=source)
+    return [movement(node, scope, "crops and pads around the centre", forward, backward)]
+
+
+def _cache(node: Node, scope: Scope) -> Sequence[Piece]:
+    """TensorScatter: writes new entries into a cache that is kept; only these move."""
+    return [movement(node, scope, "writes into a cache", *(_copy(scope.elements(node.input(1))),) * 2)]
+
+
+def _nonzero(node: Node, scope: Scope) -> Sequence[Piece]:
+    """The places of elements that are not zero: a comparison per element; no gradient."""
+    n = scope.elements(node.input(0))
+    forward = DigitalWork(compare=n, read=n, written=scope.elements(node.outputs[0]))
+    return [movement(node, scope, "finds elements", forward, notes=size_notes(node, scope))]
+
+
+def _nonzero_size(node: Node, scope: Scope) -> Sequence[tuple[int, tuple[int, ...]]]:
+    shape = scope.shape(node.input(0))
+    return [(TensorProto.INT64, (len(shape), found_elements(node, scope, math.prod(shape))))]
+
+
+def _move_rule(forward: str, backward: str) -> Rule:
+    return rule(OpKind.MOVEMENT, forward, backward)
+
+
+_FREE = _move_rule("free", "free")
+_COPY = _move_rule("copies n elements", "copies n elements")
+_PART = _move_rule("copies n elements", "writes the part, zero elsewhere")
+_REPEAT = _move_rule("writes n elements", "sums the errors of each input")
+_SCATTER_RULE = _move_rule("copies the data and the updates", "the same")
 OPERATORS = (
     *(
-        Operator(op_type, _renamed, data_keeps_sign)
-        for op_type in ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+        Operator(op_type, _renamed, data_keeps_sign, rule=_FREE)
+        for op_type in ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "BitCast")
     ),
-    Operator("Identity", _identity, data_keeps_sign),
-    Operator("Dropout", _dropout, data_keeps_sign),
-    Operator("Cast", _cast, data_keeps_sign),
-    Operator("CastLike", _cast, data_keeps_sign),
-    Operator("Transpose", _transpose, data_keeps_sign),
-    Operator("DepthToSpace", _rearranged, data_keeps_sign),
-    Operator("SpaceToDepth", _rearranged, data_keeps_sign),
-    Operator("Concat", _concat, _parts_nonnegative),
-    Operator("Slice", _part, data_keeps_sign),
-    Operator("GatherElements", _part, data_keeps_sign),
-    Operator("GatherND", _part, data_keeps_sign),
-    Operator("Split", _split, data_keeps_sign),
-    Operator("Pad", _pad),
-    Operator("Expand", _repeated, data_keeps_sign),
-    Operator("Tile", _repeated, data_keeps_sign),
-    Operator("ScatterElements", _scatter),
-    Operator("ScatterND", _scatter),
-    Operator("Trilu", _masked_triangle, data_keeps_sign),
+    Operator("Identity", _identity, data_keeps_sign, rule=_FREE),
+    Operator(
+        "Dropout",
+        dropout,
+        data_keeps_sign,
+        rule=rule(
+            (OpKind.MOVEMENT, OpKind.ELEMENTWISE),
+            "free; in training n (2 mul, add, compare)",
+            "free; in training n mul",
+        ),
+    ),
+    Operator("Cast", _cast, data_keeps_sign, rule=_COPY),
+    Operator("CastLike", _cast, data_keeps_sign, rule=_COPY),
+    Operator("Transpose", _transpose, data_keeps_sign, rule=_COPY),
+    Operator("DepthToSpace", _rearranged, data_keeps_sign, rule=_COPY),
+    Operator("SpaceToDepth", _rearranged, data_keeps_sign, rule=_COPY),
+    Operator("ReverseSequence", _rearranged, data_keeps_sign, rule=_COPY),
+    Operator("Concat", concat, parts_nonnegative, rule=_COPY),
+    Operator("Slice", _part, data_keeps_sign, rule=_PART),
+    Operator("GatherElements", _part, data_keeps_sign, rule=_PART),
+    Operator("GatherND", _part, data_keeps_sign, rule=_PART),
+    Operator("Split", _split, data_keeps_sign, rule=_COPY),
+    Operator("Compress", _compress, data_keeps_sign, shapes=_compressed_size, rule=_PART),
+    Operator("Pad", _pad, rule=_move_rule("copies into n elements", "copies the part")),
+    Operator("CenterCropPad", _cropped, rule=_move_rule("copies the centre", "the same")),
+    Operator("Expand", _repeated, data_keeps_sign, rule=_REPEAT),
+    Operator("Tile", _repeated, data_keeps_sign, rule=_REPEAT),
+    Operator("ScatterElements", _scatter, rule=_SCATTER_RULE),
+    Operator("ScatterND", _scatter, rule=_SCATTER_RULE),
+    Operator("Scatter", _scatter, rule=_SCATTER_RULE),
+    Operator("TensorScatter", _cache, rule=_move_rule("writes the update", "reads its errors")),
+    Operator("Trilu", _masked_triangle, data_keeps_sign, rule=_COPY),
+    Operator("OneHot", _one_hot, rule=_move_rule("n compare, writes n", "none")),
+    Operator(
+        "Col2Im", _image, rule=_move_rule("adds where blocks meet", "copies the blocks")
+    ),
+    Operator(
+        "NonZero", _nonzero, shapes=_nonzero_size, rule=_move_rule("compare per input", "none")
+    ),
 )

@@ -17,9 +17,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from onnx import TensorProto
+
 from archsim.workload.graph import DigitalWork, Note, OpKind, ParameterRole, Saved
 from archsim.workload.onnx_reader.nodes import Node
-from archsim.workload.onnx_reader.operators import Operator, Piece, Read, Scope, per_element
+from archsim.workload.onnx_reader.operators import (
+    Operator,
+    Piece,
+    Read,
+    Scope,
+    per_element,
+    rule,
+)
+from archsim.workload.onnx_reader.recasting import shaped_like
 
 
 def _parameters(scope: Scope, *names: str) -> tuple[Read, ...]:
@@ -118,7 +128,8 @@ def _grouped(
     return [_piece(node, scope, _standardise(n, m) + _affine(n, reads), backward, reads, reason)]
 
 
-def _layer(node: Node, scope: Scope) -> Sequence[Piece]:
+def layer_norm(node: Node, scope: Scope) -> Sequence[Piece]:
+    """Each token by its own mean and variance."""
     shape = scope.shape(node.input(0))
     axis = node.integer("axis", -1) % len(shape)
     reads = _parameters(scope, node.input(1), node.input(2))
@@ -137,7 +148,7 @@ def _group(node: Node, scope: Scope) -> Sequence[Piece]:
     return _grouped(node, scope, groups, reads, "normalises each group of channels")
 
 
-def _rms(node: Node, scope: Scope) -> Sequence[Piece]:
+def rms_norm(node: Node, scope: Scope) -> Sequence[Piece]:
     """Root mean square: square (n mul), sum (n add), scale by its reciprocal (n mul).
 
     Backward: xhat (n mul), sum of g*xhat (n mul, n add), g - xhat*mean (n mul, n add), scale
@@ -177,11 +188,76 @@ def _local_response(node: Node, scope: Scope) -> Sequence[Piece]:
     return [_piece(node, scope, forward, backward, (), f"normalises over {size} channels")]
 
 
+def _mean_variance(node: Node, scope: Scope) -> Sequence[Piece]:
+    """Standardised over given axes, by default all but the channels; nothing is learned."""
+    shape = scope.shape(node.input(0))
+    axes = {axis % len(shape) for axis in node.integers("axes", (0, 2, 3))}
+    groups = math.prod(size for axis, size in enumerate(shape) if axis not in axes)
+    return _grouped(node, scope, groups, (), "normalises over given axes")
+
+
+def _unit_length(node: Node, scope: Scope) -> Sequence[Piece]:
+    """x / |x| along an axis: square or absolute (n), sum (n add), root, product (n mul).
+
+    Backward: xhat (n mul), sum of g*xhat (n mul, n add), difference (n mul, n add), scale (n mul).
+    """
+    shape, n = scope.shape(node.input(0)), scope.elements(node.input(0))
+    rows = n // shape[node.integer("axis", -1)]
+    euclidean = node.integer("p", 2) == 2
+    each = DigitalWork(mul=1) if euclidean else DigitalWork(compare=1)
+    root = DigitalWork(sqrt=rows) if euclidean else DigitalWork(div=rows)
+    forward = each.scaled(n) + per_element(n, add=1, mul=1) + root
+    backward = per_element(n, add=2, mul=4)
+    return [_piece(node, scope, forward, backward, (), "normalises rows to length 1")]
+
+
+def normalised(node: Node, scope: Scope) -> Sequence[tuple[int, tuple[int, ...]]]:
+    """The input's type for the result, and one number per row for mean and deviation."""
+    shape = scope.shape(node.input(0))
+    axis = node.integer("axis", -1) % max(len(shape), 1)
+    rows = (*shape[:axis], *(1,) * (len(shape) - axis))
+    return [
+        (scope.element_type(node.input(0)), shape),
+        (TensorProto.FLOAT, rows),
+        (TensorProto.FLOAT, rows),
+    ]
+
+
+NORM_RULE = rule(
+    OpKind.NORMALISATION,
+    "n (4 add, 3 mul), root per group",
+    "n (7 add, 6 mul); parameters' sums",
+)
+BATCH_RULE = rule(
+    OpKind.NORMALISATION, "n (4 add, 3 mul), root per channel", "n (5 add, 4 mul)"
+)
+RMS_RULE = rule(
+    OpKind.NORMALISATION, "n (add, 3 mul), root per row", "n (3 add, 6 mul)"
+)
 OPERATORS = (
-    Operator("BatchNormalization", _batch),
-    Operator("LayerNormalization", _layer),
-    Operator("InstanceNormalization", _instance),
-    Operator("GroupNormalization", _group),
-    Operator("RMSNormalization", _rms),
-    Operator("LRN", _local_response),
+    Operator("BatchNormalization", _batch, rule=BATCH_RULE),
+    Operator("LayerNormalization", layer_norm, shapes=normalised, rule=NORM_RULE),
+    Operator("InstanceNormalization", _instance, rule=NORM_RULE),
+    Operator("GroupNormalization", _group, shapes=shaped_like(0), rule=NORM_RULE),
+    Operator("RMSNormalization", rms_norm, rule=RMS_RULE),
+    # Optimisers write this one in the default domain, where the standard does not have it.
+    Operator("SimplifiedLayerNormalization", rms_norm, shapes=normalised, rule=RMS_RULE),
+    Operator(
+        "MeanVarianceNormalization",
+        _mean_variance,
+        shapes=shaped_like(0),
+        rule=rule(OpKind.NORMALISATION, "n (3 add, 2 mul), root per group", "n (5 add, 4 mul)"),
+    ),
+    Operator(
+        "LpNormalization",
+        _unit_length,
+        rule=rule(OpKind.NORMALISATION, "n (add, 2 mul), root per row", "n (2 add, 4 mul)"),
+    ),
+    Operator(
+        "LRN",
+        _local_response,
+        rule=rule(
+            OpKind.NORMALISATION, "n (4 mul, add, log, exp), window", "n (8 mul, div, ...), windows"
+        ),
+    ),
 )

@@ -13,7 +13,9 @@ from archsim.workload.onnx_reader.operators import (
     Piece,
     Scope,
     data_keeps_sign,
+    nonnegative,
     per_element,
+    rule,
 )
 
 
@@ -25,20 +27,44 @@ class Windows:
     covered: int
 
 
+# Neither windows nor their taps are that many along one axis of any network.
+_LONGEST_AXIS = 10**6
+
+
 @lru_cache(maxsize=4096)
 def _axis(size: int, out: int, kernel: int, stride: int, dilation: int, before: int) -> Windows:
-    """The windows along one axis; elements of the padding do not count."""
+    """The windows along one axis; elements of the padding do not count.
+
+    Tap k of window i is at i * stride + k * dilation - before.  Windows and taps play the same
+    part in this, so the fewer of the two are gone through one by one, and the others, which are
+    evenly spaced, by arithmetic.
+    """
+    if min(stride, dilation) < 1 or min(out, kernel) > _LONGEST_AXIS:
+        raise ValueError("no sensible windows")
+    each, every = (kernel, dilation), (out, stride)
+    if kernel > out:
+        each, every = every, each
+    (count, apart), (length, step) = each, every
     taps = 0
-    covered: set[int] = set()
-    for index in range(out):
-        start = index * stride - before
-        # Taps that lie inside the input, by arithmetic rather than one by one.
-        first = max(0, -(start // dilation)) if start < 0 else 0
-        last = min(kernel - 1, (size - 1 - start) // dilation)
-        inside = range(start + first * dilation, start + last * dilation + 1, dilation)
-        taps += len(inside)
-        covered.update(inside)
-    return Windows(taps, len(covered))
+    # Positions by their remainder: those with the same one are neighbours in steps of `step`.
+    spans: dict[int, list[tuple[int, int]]] = {}
+    for index in range(count):
+        shift, remainder = divmod(index * apart - before, step)
+        first = max(0, shift)
+        last = min(shift + length - 1, (size - 1 - remainder) // step)
+        if first <= last:
+            taps += last - first + 1
+            spans.setdefault(remainder, []).append((first, last))
+    return Windows(taps, sum(_union(entry) for entry in spans.values()))
+
+
+def _union(spans: list[tuple[int, int]]) -> int:
+    """How many integers lie in at least one of the spans (both ends included)."""
+    total, end = 0, -1
+    for first, last in sorted(spans):
+        total += max(0, last - max(first, end + 1) + 1)
+        end = max(end, last)
+    return total
 
 
 def windows(node: Node, scope: Scope) -> Windows:
@@ -69,11 +95,11 @@ def _padding(
     return node.integers("pads", (0,) * (2 * rank))[axis]
 
 
-def _max(node: Node, scope: Scope) -> Sequence[Piece]:
+def maximum(node: Node, scope: Scope) -> Sequence[Piece]:
     """A window of k elements is k - 1 comparisons; backward adds each error at its maximum."""
     source, result = node.input(0), node.outputs[0]
     n, out = scope.elements(source), scope.elements(result)
-    taps = windows(node, scope).taps if node.op_type == "MaxPool" else n
+    taps = n if node.op_type.startswith("Global") else windows(node, scope).taps
     return [
         Piece(
             kind=OpKind.POOLING,
@@ -87,14 +113,14 @@ def _max(node: Node, scope: Scope) -> Sequence[Piece]:
     ]
 
 
-def _average(node: Node, scope: Scope) -> Sequence[Piece]:
+def average(node: Node, scope: Scope) -> Sequence[Piece]:
     """A window of k elements is k - 1 additions and a multiplication by 1/k.
 
     Backward scales each error once and spreads it; an input in several windows adds them up.
     """
     source, result = node.input(0), node.outputs[0]
     n, out = scope.elements(source), scope.elements(result)
-    found = windows(node, scope) if node.op_type == "AveragePool" else Windows(n, n)
+    found = Windows(n, n) if node.op_type.startswith("Global") else windows(node, scope)
     return [
         Piece(
             kind=OpKind.POOLING,
@@ -109,9 +135,79 @@ def _average(node: Node, scope: Scope) -> Sequence[Piece]:
     ]
 
 
+def _power(node: Node, scope: Scope) -> Sequence[Piece]:
+    """(sum |x|^p)^(1/p) of windows; p is 2 by default, others are exp(p*log(x)).
+
+    Backward from the saved input and output: x^(p-1) * y^(1-p) * g.
+    """
+    source, result = node.input(0), node.outputs[0]
+    n, out = scope.elements(source), scope.elements(result)
+    taps = windows(node, scope).taps if node.op_type == "LpPool" else n
+    order = node.integer("p", 2)
+    each = {1: DigitalWork(compare=1), 2: DigitalWork(mul=1)}.get(
+        order, DigitalWork(log=1, mul=1, exp=1)
+    )
+    root = {1: DigitalWork(), 2: DigitalWork(sqrt=1)}.get(order, DigitalWork(log=1, mul=1, exp=1))
+    return [
+        Piece(
+            kind=OpKind.POOLING,
+            inputs=(source,),
+            outputs=(result,),
+            reason=f"norm of order {order} of windows",
+            forward=each.scaled(taps)
+            + root.scaled(out)
+            + DigitalWork(add=max(taps - out, 0), read=n, written=out),
+            backward=per_element(taps, mul=2) + DigitalWork(div=out, read=n + 2 * out, written=n),
+            saved=(Saved(source, n), Saved(result, out)),
+        )
+    ]
+
+
+def _unpool(node: Node, scope: Scope) -> Sequence[Piece]:
+    """Each element goes to the place that its maximum came from; the rest is zero."""
+    source, result = node.input(0), node.outputs[0]
+    n, out = scope.elements(source), scope.elements(result)
+    return [
+        Piece(
+            kind=OpKind.POOLING,
+            inputs=scope.activations(node),
+            outputs=(result,),
+            reason="moves maxima back to their places",
+            forward=DigitalWork(read=2 * n, written=out),
+            backward=DigitalWork(read=2 * n, written=n),
+            saved=(Saved(node.input(1), n, SavedForm.INDEX),),
+        )
+    ]
+
+
+MAXIMUM_RULE = rule(
+    OpKind.POOLING, "window - 1 compare per output", "adds each error at its maximum"
+)
+AVERAGE_RULE = rule(
+    OpKind.POOLING, "window - 1 add, 1 mul per output", "1 mul, spread over the window"
+)
 OPERATORS = (
-    Operator("MaxPool", _max, data_keeps_sign),
-    Operator("GlobalMaxPool", _max, data_keeps_sign),
-    Operator("AveragePool", _average, data_keeps_sign),
-    Operator("GlobalAveragePool", _average, data_keeps_sign),
+    Operator("MaxPool", maximum, data_keeps_sign, rule=MAXIMUM_RULE),
+    Operator("GlobalMaxPool", maximum, data_keeps_sign, rule=MAXIMUM_RULE),
+    Operator("AveragePool", average, data_keeps_sign, rule=AVERAGE_RULE),
+    Operator("GlobalAveragePool", average, data_keeps_sign, rule=AVERAGE_RULE),
+    *(
+        Operator(
+            op_type,
+            _power,
+            nonnegative,
+            rule=rule(
+                OpKind.POOLING,
+                "window (power, add), 1 root per output",
+                "window 2 mul, 1 div per output",
+            ),
+        )
+        for op_type in ("LpPool", "GlobalLpPool")
+    ),
+    Operator(
+        "MaxUnpool",
+        _unpool,
+        data_keeps_sign,
+        rule=rule(OpKind.POOLING, "moves each input to its place", "gathers the errors"),
+    ),
 )

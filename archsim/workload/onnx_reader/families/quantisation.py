@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from onnx import TensorProto
+
 from archsim.workload.graph import NO_WORK, DigitalWork, OpKind
 from archsim.workload.onnx_reader.nodes import Node
 from archsim.workload.onnx_reader.operators import (
@@ -13,7 +15,9 @@ from archsim.workload.onnx_reader.operators import (
     always,
     data_keeps_sign,
     per_element,
+    rule,
 )
+from archsim.workload.onnx_reader.recasting import shaped_like
 
 
 def _quantise(node: Node, scope: Scope) -> Sequence[Piece]:
@@ -48,8 +52,40 @@ def _piece(node: Node, scope: Scope, work: DigitalWork, reason: str) -> Piece:
     )
 
 
+def _quantised_type(node: Node, scope: Scope) -> Sequence[tuple[int, tuple[int, ...]]]:
+    zero = node.input(2)
+    kind = scope.element_type(zero) if zero else TensorProto.UINT8
+    return [(kind, scope.shape(node.input(0)))]
+
+
+_QUANTISE = rule(OpKind.ELEMENTWISE, "n (mul, add, 2 compare)", "passes straight through")
+_DEQUANTISE = rule(OpKind.ELEMENTWISE, "n (mul, add)", "passes straight through")
 OPERATORS = (
-    Operator("QuantizeLinear", _quantise, data_keeps_sign, straight_through=always),
-    Operator("DequantizeLinear", _dequantise, data_keeps_sign),
-    Operator("DynamicQuantizeLinear", _dynamic, straight_through=always),
+    Operator(
+        "QuantizeLinear", _quantise, data_keeps_sign, straight_through=always, rule=_QUANTISE
+    ),
+    Operator("DequantizeLinear", _dequantise, data_keeps_sign, rule=_DEQUANTISE),
+    Operator(
+        "DynamicQuantizeLinear",
+        _dynamic,
+        straight_through=always,
+        rule=rule(OpKind.ELEMENTWISE, "n (mul, add, 4 compare)", "passes straight through"),
+    ),
+    Operator(
+        "QuantizeLinear",
+        _quantise,
+        data_keeps_sign,
+        "com.microsoft",
+        _quantised_type,
+        always,
+        rule=_QUANTISE,
+    ),
+    Operator(
+        "DequantizeLinear",
+        _dequantise,
+        data_keeps_sign,
+        "com.microsoft",
+        shaped_like(0, like=1),
+        rule=_DEQUANTISE,
+    ),
 )

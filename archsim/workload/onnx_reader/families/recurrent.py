@@ -22,7 +22,7 @@ from archsim.workload.graph import (
 )
 from archsim.workload.onnx_reader.constants import Constant, part_of
 from archsim.workload.onnx_reader.nodes import Node
-from archsim.workload.onnx_reader.operators import Operator, Piece, Product, Read, Scope
+from archsim.workload.onnx_reader.operators import Operator, Piece, Product, Read, Scope, rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +152,7 @@ def _product(
     saved: Saved,
     *,
     sequential: bool,
+    part_of: str = "",
 ) -> tuple[Piece, TensorInfo]:
     inputs, outputs = size
     result = layer.tensor(f"{label}_product", outputs)
@@ -162,6 +163,7 @@ def _product(
         vectors=layer.vectors,
         sequential_steps=layer.steps if sequential else 1,
         outputs_first=True,
+        part_of=part_of,
     )
     reason = (
         f"constant weights, {layer.steps} dependent steps"
@@ -207,11 +209,12 @@ def _direction(layer: Layer, scope: Scope) -> list[Piece]:
         )
     source = (by_inputs.name, *start)
     for label, outputs, saved in chain:
-        constant = recurrent
+        constant, whole = recurrent, ""
         if len(chain) > 1:
             constant = part_of(recurrent, label.removeprefix("R_"), (outputs, hidden))
+            whole = recurrent.view or recurrent.name
         piece, result = _product(
-            layer, label, constant, (hidden, outputs), source, saved, sequential=True
+            layer, label, constant, (hidden, outputs), source, saved, sequential=True, part_of=whole
         )
         pieces.append(piece)
         products.append(result)
@@ -288,4 +291,9 @@ def _recurrent(node: Node, scope: Scope) -> Sequence[Piece]:
     return pieces
 
 
-OPERATORS = tuple(Operator(op_type, _recurrent) for op_type in _CELLS)
+_RULE = rule(
+    (OpKind.WEIGHT_MATMUL, OpKind.ELEMENTWISE, OpKind.MOVEMENT),
+    "x by W at once, h by R step by step, gates per cell",
+    "the same in reverse order of steps",
+)
+OPERATORS = tuple(Operator(op_type, _recurrent, rule=_RULE) for op_type in _CELLS)

@@ -15,6 +15,7 @@ from archsim.workload.onnx_reader.operators import (
     data_keeps_sign,
     nonnegative,
     per_element,
+    rule,
     signed,
 )
 
@@ -128,6 +129,17 @@ def _cumulative(node: Node, scope: Scope) -> Sequence[Piece]:
     return [_piece(node, scope, per_element(n, add=1), backward, ())]
 
 
+def _running_product(node: Node, scope: Scope) -> Sequence[Piece]:
+    """A running product; backward sums g*y from the other end and divides by x."""
+    source, n = node.input(0), scope.elements(node.input(0))
+    moved = DigitalWork(read=n, written=n)
+    backward, saved = NO_WORK, _NOTHING
+    if scope.differentiable(source):
+        backward = per_element(n, mul=1, add=1, div=1) + moved + moved
+        saved = (Saved(source, n), Saved(node.outputs[0], n))
+    return [_piece(node, scope, per_element(n, mul=1), backward, saved)]
+
+
 def _top_k(node: Node, scope: Scope) -> Sequence[Piece]:
     """The k largest of each row, found by a heap of k: log2(k) comparisons per element, up."""
     n, m = scope.elements(node.input(0)), scope.elements(node.outputs[0])
@@ -143,10 +155,39 @@ def _top_k(node: Node, scope: Scope) -> Sequence[Piece]:
 
 _NOTHING: tuple[Saved, ...] = ()
 
+_TEXTS: Mapping[str, tuple[str, str]] = {
+    "ReduceSum": ("add per input", "spreads the errors"),
+    "ReduceMean": ("add per input, mul per output", "mul per output"),
+    "ReduceMax": ("compare per input", "adds each error at its maximum"),
+    "ReduceMin": ("compare per input", "adds each error at its minimum"),
+    "ReduceSumSquare": ("mul, add per input", "2 mul per input"),
+    "ReduceL1": ("compare, add per input", "compare per input"),
+    "ReduceL2": ("mul, add per input, sqrt per output", "mul per input, div per output"),
+    "ReduceProd": ("mul per input", "mul, div per input"),
+    "ReduceLogSum": ("add per input, log per output", "div per output"),
+    "ReduceLogSumExp": ("2 add, exp, compare per input", "add, exp, mul per input"),
+}
+_INDEX = rule(OpKind.REDUCTION, "compare per input", "none")
 OPERATORS = (
-    *(Operator(op_type, _reduce, sign) for op_type, (_, _, sign) in _REDUCTIONS.items()),
-    Operator("ArgMax", _argument, nonnegative),
-    Operator("ArgMin", _argument, nonnegative),
-    Operator("CumSum", _cumulative, data_keeps_sign),
-    Operator("TopK", _top_k, data_keeps_sign),
+    *(
+        Operator(op_type, _reduce, sign, rule=rule(OpKind.REDUCTION, *_TEXTS[op_type]))
+        for op_type, (_, _, sign) in _REDUCTIONS.items()
+    ),
+    Operator("ArgMax", _argument, nonnegative, rule=_INDEX),
+    Operator("ArgMin", _argument, nonnegative, rule=_INDEX),
+    Operator("CumSum", _cumulative, data_keeps_sign, rule=rule(OpKind.REDUCTION, "n add", "n add")),
+    Operator(
+        "CumProd",
+        _running_product,
+        data_keeps_sign,
+        rule=rule(OpKind.REDUCTION, "n mul", "n (mul, add, div)"),
+    ),
+    Operator(
+        "TopK",
+        _top_k,
+        data_keeps_sign,
+        rule=rule(
+            OpKind.REDUCTION, "1 + log2(k) compare per input", "adds each error at its place"
+        ),
+    ),
 )

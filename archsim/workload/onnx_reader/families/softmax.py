@@ -12,7 +12,14 @@ from collections.abc import Sequence
 
 from archsim.workload.graph import DigitalWork, OpKind, Saved
 from archsim.workload.onnx_reader.nodes import Node
-from archsim.workload.onnx_reader.operators import Operator, Piece, Scope, nonnegative, per_element
+from archsim.workload.onnx_reader.operators import (
+    Operator,
+    Piece,
+    Scope,
+    nonnegative,
+    per_element,
+    rule,
+)
 
 # From this opset on, softmax normalises one axis; before, all axes from `axis` on together.
 _ONE_AXIS_OPSET = 13
@@ -35,7 +42,8 @@ def _rows(node: Node, scope: Scope) -> int:
     return math.prod(shape[:axis])
 
 
-def _softmax(node: Node, scope: Scope) -> Sequence[Piece]:
+def softmax(node: Node, scope: Scope) -> Sequence[Piece]:
+    """Softmax over one axis, or before opset 13 over all axes from one on."""
     n, rows = scope.elements(node.input(0)), _rows(node, scope)
     forward, backward = softmax_work(n, rows)
     return [_piece(node, scope, forward, backward)]
@@ -63,7 +71,31 @@ def _piece(node: Node, scope: Scope, forward: DigitalWork, backward: DigitalWork
     )
 
 
+def _hardmax(node: Node, scope: Scope) -> Sequence[Piece]:
+    """One at the first maximum of each row: a comparison per element; it has no gradient."""
+    n = scope.elements(node.outputs[0])
+    return [
+        Piece(
+            kind=OpKind.SOFTMAX,
+            inputs=scope.activations(node),
+            outputs=(node.outputs[0],),
+            reason="marks the maximum of each row: no gradient",
+            forward=per_element(n, compare=2) + DigitalWork(read=n, written=n),
+        )
+    ]
+
+
+SOFTMAX_RULE = rule(
+    OpKind.SOFTMAX, "n (exp, 2 add, mul, compare), 1 div per row", "n (2 mul, 2 add)"
+)
 OPERATORS = (
-    Operator("Softmax", _softmax, nonnegative),
-    Operator("LogSoftmax", _log_softmax),
+    Operator("Softmax", softmax, nonnegative, rule=SOFTMAX_RULE),
+    Operator(
+        "LogSoftmax",
+        _log_softmax,
+        rule=rule(
+            OpKind.SOFTMAX, "n (exp, 3 add, compare), 1 log per row", "n (exp, mul, 2 add)"
+        ),
+    ),
+    Operator("Hardmax", _hardmax, nonnegative, rule=rule(OpKind.SOFTMAX, "n 2 compare", "none")),
 )

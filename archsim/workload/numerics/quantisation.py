@@ -1,0 +1,116 @@
+"""Quantisation: rounding to levels and back, and products of integers.
+
+Products of integers are computed in float64, which holds their sums exactly.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto, helper
+
+from archsim.workload.numerics.convolution import convolve
+from archsim.workload.numerics.kernel import Array, Call, Kernel, limits
+from archsim.workload.numerics.matmul import multiply
+
+
+def _spread(call: Call, values: Array, shape: tuple[int, ...]) -> Array:
+    """Scales or zero points of one tensor, one axis or blocks, broadcast to `shape`."""
+    if values.size == 1:
+        return values.reshape(())
+    axis = call.node.integer("axis", 1) % len(shape)
+    if values.ndim == 1:
+        return values.reshape([-1 if other == axis else 1 for other in range(len(shape))])
+    block = call.node.integer("block_size", 0) or -(-shape[axis] // values.shape[axis])
+    return np.repeat(values, block, axis).take(range(shape[axis]), axis)
+
+
+def to_levels(data: Array, step: Array, zero: Array, dtype: np.dtype[Any]) -> Array:
+    """`data` rounded to multiples of `step`, shifted by `zero`, and clipped to `dtype`."""
+    levels = np.rint(data / step) + zero.astype(np.float32)
+    return np.asarray(np.clip(levels, *limits(dtype))).astype(dtype)
+
+
+def _quantise(call: Call) -> Array:
+    data, given = call[0], call.optional(2)
+    if given is None:
+        kind = call.node.integer("output_dtype", TensorProto.UINT8)
+        given = np.zeros((), helper.tensor_dtype_to_np_dtype(kind))
+    step, zero = _spread(call, call[1], data.shape), _spread(call, given, data.shape)
+    if given.dtype.kind == "f" or "float" in given.dtype.name:
+        return np.asarray(data / step).astype(given.dtype)
+    return to_levels(data, step, zero, given.dtype)
+
+
+def _dequantise(call: Call) -> Array:
+    levels, scale, given = call[0], call[1], call.optional(2)
+    shifted = levels.astype(np.float32)
+    if given is not None:
+        shifted = shifted - _spread(call, given, levels.shape).astype(np.float32)
+    return np.asarray(shifted * _spread(call, scale, levels.shape)).astype(scale.dtype)
+
+
+def _dynamic(call: Call) -> list[Array]:
+    """To 8 bits between the extremes, zero included."""
+    data = call[0]
+    low, high = min(float(data.min()), 0.0), max(float(data.max()), 0.0)
+    step = np.asarray(np.float32(high) - np.float32(low), np.float32) / np.float32(255)
+    point = np.zeros((), np.uint8)
+    if step > 0:
+        point = np.asarray(np.clip(np.rint(np.float32(-low) / step), 0, 255), np.uint8)
+    else:
+        step = np.ones((), np.float32)
+    return [to_levels(data, step, point, np.dtype(np.uint8)), np.asarray(step, np.float32), point]
+
+
+def _centred(levels: Array, zero: Array | None, axis: int) -> Array:
+    """Levels less their zero point, which is one number or one per element of `axis`."""
+    exact = levels.astype(np.float64)
+    if zero is None:
+        return exact
+    if zero.ndim == 1 and zero.size > 1:
+        zero = zero.reshape([-1 if i == axis % levels.ndim else 1 for i in range(levels.ndim)])
+    return exact - zero.reshape(zero.shape if zero.size > 1 else ()).astype(np.float64)
+
+
+def _matmul_integer(call: Call) -> Array:
+    left, right = _centred(call[0], call.optional(2), -2), _centred(call[1], call.optional(3), -1)
+    product = multiply(call, left, right, (call.is_constant(0), call.is_constant(1)))
+    return product.astype(np.int32)
+
+
+def _conv_integer(call: Call) -> Array:
+    data, kernels = _centred(call[0], call.optional(2), 1), _centred(call[1], call.optional(3), 0)
+    return convolve(call, data, kernels).astype(np.int32)
+
+
+def _qlinear_conv(call: Call) -> Array:
+    """Operands x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, bias (int32)."""
+    data, kernels = _centred(call[0], call[2], 1), _centred(call[3], call[5], 0)
+    found = convolve(call, data, kernels)
+    bias = call.optional(8)
+    across = (-1, *(1,) * (found.ndim - 2))
+    if bias is not None:
+        found = found + bias.reshape(across)
+    ratio = call[1].astype(np.float64) * call[4].reshape(-1) / call[6].reshape(())
+    return to_levels(found * ratio.reshape(across), np.ones(()), call[7], call[7].dtype)
+
+
+def _qlinear_matmul(call: Call) -> Array:
+    """Operands a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero."""
+    left, right = _centred(call[0], call[2], -2), _centred(call[3], call[5], -1)
+    found = multiply(call, left, right, (call.is_constant(0), call.is_constant(3)))
+    scale = call[1].astype(np.float64) * call[4] / call[6]
+    return to_levels(found * scale, np.ones(()), call[7], call[7].dtype)
+
+
+KERNELS = (
+    Kernel("QuantizeLinear", _quantise),
+    Kernel("DequantizeLinear", _dequantise),
+    Kernel("DynamicQuantizeLinear", _dynamic),
+    Kernel("MatMulInteger", _matmul_integer),
+    Kernel("ConvInteger", _conv_integer),
+    Kernel("QLinearConv", _qlinear_conv),
+    Kernel("QLinearMatMul", _qlinear_matmul),
+)
