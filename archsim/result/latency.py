@@ -21,7 +21,6 @@ class Attribution:
 
     by_phase_s: dict[str, float]
     by_limit_s: dict[str, float]
-    critical_tasks: tuple[int, ...]
 
 
 def attribute(estimate: Estimate) -> Attribution:
@@ -34,7 +33,6 @@ def attribute(estimate: Estimate) -> Attribution:
     timeline, program = estimate.timeline, estimate.program
     phases = {str(p): 0.0 for p in ResultPhase if p is not ResultPhase.STATIC}
     limits: dict[str, float] = {}
-    critical: list[int] = []
     for segment in range(timeline.segments.count):
         tasks = np.flatnonzero(timeline.segments.segment == segment)
         if not tasks.size:
@@ -43,7 +41,6 @@ def attribute(estimate: Estimate) -> Attribution:
         largest = float(timeline.bottleneck_s[0, segment])
         busiest = int(timeline.bottleneck[0, segment])
         path = _longest_path(program, timeline, tasks)
-        critical += path
         by_resource = _resource_shares(estimate, tasks, busiest)
         by_path = _path_shares(estimate, path)
         on_path = timeline.finish_s[0, tasks].max() >= largest
@@ -56,7 +53,7 @@ def attribute(estimate: Estimate) -> Attribution:
         _spread(phases, again[0], later)
         _spread(limits, first[1], latency)
         _spread(limits, again[1], later)
-    return Attribution(phases, limits, tuple(critical))
+    return Attribution(phases, limits)
 
 
 def _spread(target: dict[str, float], shares: dict[str, float], amount: float) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from archsim.architecture import Architecture
+from archsim.fields import FloatArray
+from archsim.hardware.crossbar import Placement
 from archsim.mapping import Mapping
 from archsim.mapping.partition import tile_spread
 from archsim.simulation.columns import (
@@ -14,9 +18,31 @@ from archsim.simulation.columns import (
     use_activation_buffer,
     use_dram,
 )
-from archsim.simulation.program import Program
+from archsim.simulation.program import BoolArray, IntArray, Program
 from archsim.workload.graph import OpKind
 from archsim.workload.training import TaskKind
+
+
+@dataclass(frozen=True, slots=True)
+class _Flow:
+    """Data of the weight matmuls among the tasks, each [C, len(columns)] or [len(columns)].
+
+    `inputs` enter along the driven side and go to `into` tiles each, `outputs` come from `out_of`
+    tiles; the errors of an update enter along the other side.  All in bits per sample; 0 where the
+    matrix is not on arrays.
+    """
+
+    columns: IntArray
+    on: FloatArray
+    place: Placement
+    update: BoolArray
+    swapped: BoolArray
+    sent: FloatArray
+    into: FloatArray
+    out_of: FloatArray
+    inputs: FloatArray
+    errors: FloatArray
+    outputs: FloatArray
 
 
 def add_weight_data(
@@ -28,63 +54,98 @@ def add_weight_data(
     columns = columns[program.matrix[columns] >= 0]
     if not columns.size:
         return
-    matrices = program.matrix[columns]
-    on = pick(mapping.on_array, mapping, matrices)
-    place = pick_place(mapping, matrices)
-    numbers, tile, mesh = architecture.numbers, architecture.tile, architecture.mesh
-    update = np.array([program.kind[c] is TaskKind.WEIGHT_GRADIENT for c in columns])
-    # An input gradient is already marked as a transposed use of its matrix.
-    swapped = program.transposed[columns]
-    to_tiles, from_tiles = tile_spread(place, tile.arrays)
-    into = np.where(swapped, from_tiles, to_tiles)
-    out_of = np.where(swapped, to_tiles, from_tiles)
-    sums = np.where(swapped, place.col_splits, place.row_splits)
-    copies = pick(mapping.copies, mapping, matrices)
-    sent = np.where(update & (architecture.mapping.sync == "broadcast"), copies, 1.0)
-
-    # An update sends activations along rows and errors along columns.
-    errors = program.errors_stored[columns] * numbers.activation_bits * sent
-    inputs = program.input_elements[columns] * numbers.activation_bits * sent - errors
-    width = np.where(sums > 1, numbers.partial_sum_bits, numbers.activation_bits)
-    outputs = program.output_elements[columns] * width
-    bit_hops = on * (
-        inputs * mesh.spread_hops(into) + (errors + outputs) * mesh.spread_hops(out_of)
-    )
-    bits_in, bits_out = inputs * into + errors * out_of, outputs * out_of
-    ports = np.ceil(pick(mapping.arrays_per_copy, mapping, matrices) * copies / tile.arrays)
-    # A recurrent product sends its vectors step by step, each over all the hops.
-    farthest = mesh.spread_hops(np.maximum(into, out_of)) * program.serial_steps[columns]
-    build.latency[:, columns] += mesh.latency_s(on * (bits_in + bits_out), farthest, ports)
-    build.shared["mesh"][:, columns] += mesh.occupancy_s(bit_hops)
-    build.add_energy("mesh", columns, mesh.energy_j(bit_hops, architecture.hop_m))
-
-    # A tile reads each vector once for all of its arrays that share it.
-    vectors, rows = program.vectors[columns], np.asarray(place.inputs) * place.blocks
-    cols = np.asarray(place.outputs) * place.blocks
-    from_x = np.where(swapped, cols, rows) * into
-    from_error = np.where(update, cols * out_of, 0.0)
-    fed = vectors * (from_x + from_error) * architecture.read.input_bits * sent
-    buffer = tile.buffer
-    # Input gradients of overlapping windows are summed in the tile's buffer.
-    produced = np.where(swapped, rows, cols) * vectors
-    gradient = np.array([program.kind[c] is TaskKind.INPUT_GRADIENT for c in columns])
-    overlap = np.where(gradient, produced - program.output_elements[columns], 0.0)
-    overlap = on * np.maximum(overlap, 0.0)
-    add = architecture.periphery.output_digital.partial_sum_energy_j
-    build.add_energy("output_digital", columns, overlap * add)
-    both = buffer.read_energy_j_per_bit + buffer.write_energy_j_per_bit
-    build.add_energy("tile_buffers", columns, overlap * numbers.partial_sum_bits * both)
-    energy = (bits_in + bits_out) * buffer.write_energy_j_per_bit + (
-        fed + bits_out
-    ) * buffer.read_energy_j_per_bit
-    build.add_energy("tile_buffers", columns, on * energy)
+    flow = _flow(program, architecture, mapping, columns)
+    _use_mesh(build, program, architecture, mapping, flow)
+    _use_tile_buffers(build, program, architecture, flow)
+    bits = architecture.numbers.activation_bits
     use_activation_buffer(
         build,
         architecture,
         columns,
-        on * program.input_elements[columns] * numbers.activation_bits,
-        on * program.output_elements[columns] * numbers.activation_bits,
+        flow.on * program.input_elements[columns] * bits,
+        flow.on * program.output_elements[columns] * bits,
     )
+
+
+def _flow(
+    program: Program, architecture: Architecture, mapping: Mapping, columns: IntArray
+) -> _Flow:
+    matrices = program.matrix[columns]
+    on, place = pick(mapping.on_array, mapping, matrices), pick_place(mapping, matrices)
+    numbers = architecture.numbers
+    update = np.array([program.kind[c] is TaskKind.WEIGHT_GRADIENT for c in columns])
+    # An input gradient is already marked as a transposed use of its matrix.
+    swapped = program.transposed[columns]
+    to_tiles, from_tiles = tile_spread(place, architecture.tile.arrays)
+    sums = np.where(swapped, place.col_splits, place.row_splits)
+    everywhere = update & (architecture.mapping.sync == "broadcast")
+    sent = np.where(everywhere, pick(mapping.copies, mapping, matrices), 1.0)
+    # An update sends activations along rows and errors along columns.
+    errors = np.minimum(program.errors_stored[columns], program.input_elements[columns])
+    width = np.where(sums > 1, numbers.partial_sum_bits, numbers.activation_bits)
+    return _Flow(
+        columns=columns,
+        on=on,
+        place=place,
+        update=update,
+        swapped=swapped,
+        sent=sent,
+        into=np.where(swapped, from_tiles, to_tiles),
+        out_of=np.where(swapped, to_tiles, from_tiles),
+        inputs=on * (program.input_elements[columns] - errors) * numbers.activation_bits * sent,
+        errors=on * errors * numbers.activation_bits * sent,
+        outputs=on * program.output_elements[columns] * width,
+    )
+
+
+def _use_mesh(
+    build: CostColumns,
+    program: Program,
+    architecture: Architecture,
+    mapping: Mapping,
+    flow: _Flow,
+) -> None:
+    """Multicast to the tiles that need an input, reduction from those that make an output."""
+    mesh, columns = architecture.mesh, flow.columns
+    other_side = flow.errors + flow.outputs
+    bit_hops = flow.inputs * mesh.spread_hops(flow.into)
+    bit_hops = bit_hops + other_side * mesh.spread_hops(flow.out_of)
+    matrices = program.matrix[columns]
+    arrays = pick(mapping.arrays_per_copy * mapping.copies, mapping, matrices)
+    ports = np.ceil(arrays / architecture.tile.arrays)
+    # A recurrent product sends its vectors step by step, each over all the hops.
+    hops = mesh.spread_hops(np.maximum(flow.into, flow.out_of)) * program.serial_steps[columns]
+    through_ports = flow.inputs * flow.into + other_side * flow.out_of
+    build.latency[:, columns] += mesh.latency_s(through_ports, hops, ports)
+    build.shared["mesh"][:, columns] += mesh.occupancy_s(bit_hops)
+    build.add_energy("mesh", columns, mesh.energy_j(bit_hops, architecture.hop_m))
+
+
+def _use_tile_buffers(
+    build: CostColumns, program: Program, architecture: Architecture, flow: _Flow
+) -> None:
+    """What enters a tile is written once and fed to the lines; outputs pass through as well."""
+    buffer, columns, place = architecture.tile.buffer, flow.columns, flow.place
+    sums = architecture.numbers.partial_sum_bits
+    arriving = flow.inputs * flow.into + flow.errors * flow.out_of
+    leaving = flow.outputs * flow.out_of
+    # A tile reads each vector once for all of its arrays that share it.
+    vectors = program.vectors[columns]
+    rows, cols = np.asarray(place.inputs * place.blocks), np.asarray(place.outputs * place.blocks)
+    driven = np.where(flow.swapped, cols, rows) * flow.into
+    driven = driven + np.where(flow.update, cols * flow.out_of, 0.0)
+    fed = flow.on * vectors * driven * architecture.read.input_bits * flow.sent
+    # Input gradients of overlapping windows are summed in the tile's buffer.
+    gradient = np.array([program.kind[c] is TaskKind.INPUT_GRADIENT for c in columns])
+    produced = np.where(flow.swapped, rows, cols) * vectors
+    overlap = np.where(gradient, produced - program.output_elements[columns], 0.0)
+    overlap = flow.on * np.maximum(overlap, 0.0)
+    add_j = architecture.periphery.output_digital.partial_sum_energy_j
+    build.add_energy("output_digital", columns, overlap * add_j)
+    written = arriving + leaving + overlap * sums
+    read = fed + leaving + overlap * sums
+    energy = written * buffer.write_energy_j_per_bit + read * buffer.read_energy_j_per_bit
+    build.add_energy("tile_buffers", columns, energy)
 
 
 def add_digital_data(build: CostColumns, program: Program, architecture: Architecture) -> None:
