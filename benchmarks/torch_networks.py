@@ -114,7 +114,8 @@ class RmsNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         q, k, v = (
-            part.unflatten(-1, (4, 16)).transpose(1, 2) for part in self.qkv(self.norm(x)).chunk(3, -1)
+            part.unflatten(-1, (4, 16)).transpose(1, 2)
+            for part in self.qkv(self.norm(x)).chunk(3, -1)
         )
         x = x + nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         return x + self.down(nn.functional.gelu(self.up(x), approximate="tanh"))
@@ -150,9 +151,15 @@ def _bert(attention: str) -> Case:
     from transformers import BertConfig, BertModel
 
     config = BertConfig(
-        hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=256,
-        vocab_size=500, max_position_embeddings=64, attn_implementation=attention,
-        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+        hidden_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=256,
+        vocab_size=500,
+        max_position_embeddings=64,
+        attn_implementation=attention,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
     )
     ids = _tokens(500)
     model = BertModel(config, add_pooling_layer=False)
@@ -163,9 +170,17 @@ def _gpt2(attention: str, activation: str = "gelu_new") -> Case:
     from transformers import GPT2Config, GPT2LMHeadModel
 
     config = GPT2Config(
-        n_embd=64, n_layer=2, n_head=4, vocab_size=500, n_positions=64, use_cache=False,
-        activation_function=activation, attn_implementation=attention,
-        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
+        n_embd=64,
+        n_layer=2,
+        n_head=4,
+        vocab_size=500,
+        n_positions=64,
+        use_cache=False,
+        activation_function=activation,
+        attn_implementation=attention,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
     )
     return Wrapped(GPT2LMHeadModel(config), "input_ids"), (_tokens(500),)
 
@@ -174,8 +189,14 @@ def _llama(attention: str) -> Case:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
-        hidden_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-        intermediate_size=192, vocab_size=500, max_position_embeddings=64, use_cache=False,
+        hidden_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        intermediate_size=192,
+        vocab_size=500,
+        max_position_embeddings=64,
+        use_cache=False,
         attn_implementation=attention,
     )
     return Wrapped(LlamaForCausalLM(config), "input_ids"), (_tokens(500),)
@@ -185,8 +206,14 @@ def _vit(attention: str) -> Case:
     from transformers import ViTConfig, ViTForImageClassification
 
     config = ViTConfig(
-        hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=256,
-        image_size=64, patch_size=8, num_labels=10, attn_implementation=attention,
+        hidden_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=256,
+        image_size=64,
+        patch_size=8,
+        num_labels=10,
+        attn_implementation=attention,
     )
     return Wrapped(ViTForImageClassification(config), "pixel_values"), (torch.randn(2, 3, 64, 64),)
 
@@ -195,8 +222,15 @@ def _t5() -> Case:
     from transformers import T5Config, T5ForConditionalGeneration
 
     config = T5Config(
-        d_model=64, d_ff=128, d_kv=16, num_layers=2, num_heads=4, vocab_size=500, use_cache=False,
-        decoder_start_token_id=0, dropout_rate=0.0,
+        d_model=64,
+        d_ff=128,
+        d_kv=16,
+        num_layers=2,
+        num_heads=4,
+        vocab_size=500,
+        use_cache=False,
+        decoder_start_token_id=0,
+        dropout_rate=0.0,
     )
     model = Wrapped(T5ForConditionalGeneration(config), "input_ids", "decoder_input_ids")
     return model, (_tokens(500, 40), _tokens(500, 24))
@@ -206,8 +240,14 @@ def _swin() -> Case:
     from transformers import SwinConfig, SwinForImageClassification
 
     config = SwinConfig(
-        image_size=64, patch_size=4, embed_dim=24, depths=[2, 2], num_heads=[2, 4], window_size=4,
-        num_labels=10, drop_path_rate=0.0,
+        image_size=64,
+        patch_size=4,
+        embed_dim=24,
+        depths=[2, 2],
+        num_heads=[2, 4],
+        window_size=4,
+        num_labels=10,
+        drop_path_rate=0.0,
     )
     return Wrapped(SwinForImageClassification(config), "pixel_values"), (torch.randn(2, 3, 64, 64),)
 

@@ -123,7 +123,9 @@ def measure(module: nn.Module, example: tuple[torch.Tensor, ...]) -> dict[str, A
     }
 
 
-def export(module: nn.Module, example: tuple[torch.Tensor, ...], folder: Path, name: str) -> list[str]:
+def export(
+    module: nn.Module, example: tuple[torch.Tensor, ...], folder: Path, name: str
+) -> list[str]:
     """Write the exports that succeed; the names of the files."""
     written = []
     for exporter, options in EXPORTERS.items():
@@ -185,7 +187,11 @@ def main() -> None:
             asked.onnx.mkdir(parents=True, exist_ok=True)
             answers[name]["files"] = export(module, example, asked.onnx, name)
     versions = {"torch": torch.__version__, "onnx": onnx.__version__}
-    document = {"script": "benchmarks/torch_reference.py", "versions": versions, "networks": answers}
+    document = {
+        "script": "benchmarks/torch_reference.py",
+        "versions": versions,
+        "networks": answers,
+    }
     asked.answers.write_text(json.dumps(document, indent=1) + "\n")
 
 

@@ -17,7 +17,7 @@ PACKAGE = Path(archsim.__file__).parent
 
 # A room may import rooms of lower floors, and itself; rooms of one floor are siblings.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "units", "fields", "registry", "resources"}),
+    frozenset({"errors", "units", "fields", "registry", "resources", "output"}),
     frozenset({"config", "workload", "hardware", "algorithm"}),
     frozenset({"architecture"}),
     frozenset({"mapping"}),

@@ -38,41 +38,54 @@ def command(
     archs: tuple[str, ...],
     gpu: str | None,
     batch: int | None,
-    optimizer: options.OptimizerName,
+    optimizer: options.OptimizerName | None,
     dims: dict[str, int],
     shapes: dict[str, tuple[int, ...]],
+    trip_counts: dict[str, int],
     out: Path | None,
     as_json: bool,
 ) -> None:
     """Price MODEL on several architectures and attribute the differences.
 
     Every difference in time, energy and area to the first architecture is split by phase and by
-    component. Writes comparison.html and comparison.csv. With --json the results and the
-    differences are printed.
+    component. Writes comparison.html, comparison.csv and comparison.json; with
+    --json the last one is printed as well.
     """
-    from archsim.cli.compare_summary import differences_json, print_comparison
+    from archsim.cli.compare_summary import print_comparison
     from archsim.cli.console import note, write_json
-    from archsim.cli.inputs import load_architecture, load_gpu
+    from archsim.cli.inputs import input_files, load_architecture, load_gpu
     from archsim.cli.pricing import Job, file_name, price
-    from archsim.report.folder import check_output_folder, write_comparison
+    from archsim.report.attribution import comparison_json
+    from archsim.report.folder import COMPARISON, check_output_folder, write_comparison
 
     if len(archs) < 2:
         raise click.UsageError("A comparison needs two architectures: give --arch twice or more.")
     if out is not None:
-        check_output_folder(out)
+        check_output_folder(out, COMPARISON)
     architectures = [load_architecture(arch) for arch in archs]
     rival = load_gpu(gpu) if gpu is not None else None
-    job = Job(model=model, batch=batch, optimizer=optimizer, dims=dims, shapes=shapes)
+    given = [
+        Path(model),
+        *input_files(*architectures, *([rival] if rival is not None else [])),
+    ]
+    job = Job(
+        model=model,
+        batch=batch,
+        optimizer=optimizer,
+        dims=dims,
+        shapes=shapes,
+        trip_counts=trip_counts,
+    )
     network = job.read()
     folder = out or Path("reports") / f"{file_name(network.workload.name)}-comparison"
-    check_output_folder(folder)
+    check_output_folder(folder, COMPARISON, given)
     words = options.command_words(
         "compare", model, arch=list(archs), gpu=gpu, out=out, **job.as_options()
     )
     results = [price(job, network, a, rival, words).result for a in architectures]
     page = write_comparison(folder, results)
     if as_json:
-        write_json({"results": results, "differences": differences_json(results)})
+        write_json(comparison_json(results))
         note(f"Report: {page}")
         return
     print_comparison(results, str(page))

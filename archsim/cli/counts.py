@@ -110,6 +110,7 @@ def count_network(graph: TrainingGraph) -> NetworkCounts:
             "input_gradient": macs.input_gradient,
             "weight_gradient": macs.weight_gradient,
             "dynamic_backward": macs.dynamic_backward,
+            **({"recompute": macs.recompute} if macs.recompute else {}),
             "total": macs.total,
         },
         weight_matrices=weight_matrices(workload),

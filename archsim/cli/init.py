@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ARCHITECTURE = "protonic_256"
-WORKLOAD = "lenet"
+WORKLOAD = "vgg8"
 
 
 @click.command(epilog="Example: archsim init my_project")

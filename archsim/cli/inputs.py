@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from archsim.config.loading import Loaded, load
+from archsim.cli.kinds import ARCHITECTURE, GPU, STUDY, WORKLOAD, load_as, told_apart
+from archsim.config.files import names_in
+from archsim.config.loading import Loaded
 from archsim.errors import InputError
 from archsim.resources import data_folder
-from archsim.workload.training import TrainingOptions
+from archsim.workload.training import Optimizer, TrainingOptions
 
 if TYPE_CHECKING:
     from archsim.architecture import Architecture
@@ -26,10 +27,16 @@ _SPEC_SUFFIXES = frozenset({".yaml", ".yml"})
 
 @dataclass(frozen=True)
 class Network:
-    """A bound network and how it is usually trained."""
+    """A bound network and how it is trained.
+
+    `batch` and `optimizer` are what a workload's file of the user asks for; None where it is silent,
+    and for what ships with archsim, whose files only say what is usual.
+    """
 
     workload: Workload
     options: TrainingOptions
+    batch: int | None = None
+    optimizer: Optimizer | None = None
 
 
 def gpu_folder() -> Path:
@@ -43,18 +50,52 @@ def read_network(
     batch: int | None = None,
     dims: Mapping[str, int] | None = None,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
+    trip_counts: Mapping[str, int] | None = None,
 ) -> Network:
     """The network that `model` names: an ONNX file, a workload's YAML file or a built-in name.
 
-    `batch`, `dims` and `shapes` bind what is symbolic (see `archsim.workload.onnx_reader`); a
+    `batch`, `dims` and `shapes` bind what is symbolic, `trip_counts` what the data decide (see `archsim.workload.onnx_reader`); a
     built-in network brings defaults for its own dimensions.  Raises `InputError`.
     """
     if _is_onnx_path(model):
         from archsim.workload.onnx_reader import read_workload
 
-        workload = read_workload(Path(model), batch=batch, dims=dims or {}, shapes=shapes or {})
+        _refuse_missing_built_in(model)
+        workload = read_workload(
+            Path(model),
+            batch=batch,
+            dims=dims or {},
+            shapes=shapes or {},
+            trip_counts=trip_counts or {},
+        )
         return Network(workload, TrainingOptions())
-    return _built_in(model, batch, dims or {}, shapes or {})
+    from archsim.cli.workload_file import read_workload_file
+
+    return told_apart(
+        model,
+        data_folder("workloads"),
+        WORKLOAD,
+        lambda: read_workload_file(
+            model,
+            batch=batch,
+            dims=dims or {},
+            shapes=shapes or {},
+            trip_counts=trip_counts or {},
+        ),
+    )
+
+
+def _refuse_missing_built_in(model: str) -> None:
+    """Raise `InputError` for `resnet50.onnx` where there is no such file but a built-in network."""
+    path = Path(model)
+    known = {name.lower(): name for name in names_in(data_folder("workloads"))}
+    built_in = known.get(path.stem.lower())
+    if built_in is not None and not path.exists():
+        raise InputError(
+            "there is no such file.",
+            place=model,
+            remedy=f"Did you mean the built-in network '{built_in}'?",
+        )
 
 
 def read_two_networks(
@@ -63,6 +104,7 @@ def read_two_networks(
     batch: int | None = None,
     dims: Mapping[str, int] | None = None,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
+    trip_counts: Mapping[str, int] | None = None,
 ) -> tuple[Network, Network]:
     """Both networks, as `read_network`; each binding must fit one of them, and binds where it fits.
 
@@ -78,6 +120,7 @@ def read_two_networks(
             batch=batch,
             dims={k: v for k, v in dims.items() if k in names.symbols | strange_dims},
             shapes={k: v for k, v in shapes.items() if k in names.inputs | strange_shapes},
+            trip_counts=trip_counts,
         )
         for model, names in zip(models, (one, two), strict=True)
     ]
@@ -90,30 +133,34 @@ def _bindable(model: str) -> Bindable:
 
     if _is_onnx_path(model):
         return bindable(load_model(Path(model))[0])
-    from archsim.workload.spec import WORKLOAD_MODEL
+    from archsim.cli.workload_file import model_of
 
-    return bindable(load(model, WORKLOAD_MODEL, data_folder("workloads")).value.build())
+    return bindable(model_of(model))
 
 
 def load_architecture(
     name: str, settings: Mapping[str, SettingValue] | None = None
 ) -> Loaded[Architecture]:
-    """The architecture called `name` (shipped, or a path), with `settings` applied."""
+    """The architecture called `name` (shipped, or a path), with `settings` applied.
+
+    Settings show in its name and its description, so that results of a variant are told apart.
+    """
     from archsim.architecture import Architecture
 
-    loaded = load(name, Architecture, data_folder("arch_configs"))
+    loaded = load_as(name, Architecture, data_folder("arch_configs"), ARCHITECTURE)
     if not settings:
         return loaded
+    from archsim.cli.variants import as_variant
     from archsim.config.overriding import override
 
-    return override(loaded, settings)
+    return override(loaded, as_variant(loaded.value, settings))
 
 
 def load_gpu(name: str) -> Loaded[GpuSpec]:
     """The GPU called `name` (shipped, or a path)."""
     from archsim.baseline.gpu_spec import GpuSpec
 
-    return load(name, GpuSpec, gpu_folder())
+    return load_as(name, GpuSpec, gpu_folder(), GPU)
 
 
 def _is_onnx_path(model: str) -> bool:
@@ -126,31 +173,6 @@ def _is_onnx_path(model: str) -> bool:
     return not built_in and path.exists()
 
 
-def _built_in(
-    model: str,
-    batch: int | None,
-    dims: Mapping[str, int],
-    shapes: Mapping[str, tuple[int, ...]],
-) -> Network:
-    from archsim.workload.onnx_reader import workload_from_model
-    from archsim.workload.spec import WORKLOAD_MODEL
-
-    spec = load(model, WORKLOAD_MODEL, data_folder("workloads")).value
-    built = spec.build()
-    digest = hashlib.sha256(built.SerializeToString(deterministic=True)).hexdigest()
-    # A shape fixes every dimension of its input, so defaults only fill in where none is given.
-    bound = {**({} if shapes else spec.dims), **dims}
-    workload = workload_from_model(
-        built,
-        name=spec.name or Path(model).stem,
-        sha256=digest,
-        batch=batch,
-        dims=bound,
-        shapes=shapes,
-    )
-    return Network(workload, spec.training.options())
-
-
 def refuse_same_names(names: list[str], what: str) -> None:
     """Raise `InputError` if a name occurs twice."""
     for name in names:
@@ -158,9 +180,16 @@ def refuse_same_names(names: list[str], what: str) -> None:
             raise InputError(f"{what} '{name}' is given twice.")
 
 
-def load_study(path: Path) -> Study:
+def load_study(path: Path) -> Loaded[Study]:
     """The study in the file `path`."""
     from archsim.explore.study import Study
 
     name = str(path) if path.suffix in _SPEC_SUFFIXES else f"{path}.yaml"
-    return load(name, Study, Path()).value
+    return load_as(name, Study, Path(), STUDY)
+
+
+def input_files(*loaded: Loaded[Any]) -> list[Path]:
+    """The files that configurations were read from, with those that they extend."""
+    names = {file.path for file in loaded}
+    names |= {leaf.position.file for file in loaded for _, leaf in file.block.leaves()}
+    return [Path(name) for name in sorted(names)]

@@ -58,6 +58,7 @@ def command(
     batch: int | None,
     dims: dict[str, int],
     shapes: dict[str, tuple[int, ...]],
+    trip_counts: dict[str, int],
     tree: bool,
     depth: int | None,
     table: bool | None,
@@ -71,7 +72,7 @@ def command(
     and what stays digital or costs nothing and why. Everything is counted over the whole bound
     graph. With --json, unsupported operators are listed and the exit code is 2.
     """
-    binding = {"batch": batch, "dims": dims, "shapes": shapes}
+    binding = {"batch": batch, "dims": dims, "shapes": shapes, "trip_counts": trip_counts}
     tree = tree or depth is not None
     if diff is not None:
         if tree or table or graph is not None:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from archsim.cli.console import literal_row, plain_table, width
+from archsim.cli.inspect_tables import LEAST_NAME
 from archsim.report.text import safe, shorten
 from archsim.workload.difference import Difference, Pair, Verdict
 
@@ -26,8 +27,8 @@ _SENTENCES: Mapping[Verdict, str] = MappingProxyType(
             "kind and size, connected alike."
         ),
         Verdict.SAME_PRODUCTS: (
-            "Most likely one network, written differently: the weight matrices and their uses are "
-            "the same, and so are the forward MACs."
+            "Most likely one network, written differently: products with weight matrices have the "
+            "same sizes, and the forward MACs are the same."
         ),
         Verdict.DIFFERENT: "The networks differ.",
     }
@@ -66,11 +67,18 @@ def difference_text(
 
 
 def _partial(found: Difference) -> list[str]:
-    """What is the same in networks that differ."""
+    """What else is the same, or shared differently."""
+    if found.same_uses and not found.same_matrices:
+        return [
+            (
+                "What shares a weight matrix differs: exporters merge weights that are equal, and lose "
+                "ties."
+            )
+        ]
     if found.verdict is not Verdict.DIFFERENT:
         return []
-    if found.same_matrices:
-        return ["The weight matrices and their uses are the same."]
+    if found.same_uses:
+        return ["Products with weight matrices have the same sizes."]
     return ["The forward MACs are the same."] if found.same_macs else []
 
 
@@ -144,7 +152,7 @@ def _first_differences(found: Difference) -> list[RenderableType]:
     """A table of the first changed, removed and added operators, some of each."""
     table = plain_table("", "first", "second", "what differs", tight=True)
     table.columns[3].no_wrap = False
-    room = (width() - 34) // 2
+    room = max(LEAST_NAME, (width() - 34) // 2)
     left = 0
     for mark, rows in (
         ("~", [_changed(pair) for pair in found.changed]),
@@ -160,7 +168,7 @@ def _first_differences(found: Difference) -> list[RenderableType]:
 
 def _changed(pair: Pair) -> tuple[str, str, str]:
     what = "; ".join(
-        f"{name} {safe(_value(a))}, {safe(_value(b))}" for name, (a, b) in pair.differences.items()
+        f"{name} {safe(_value(a))} → {safe(_value(b))}" for name, (a, b) in pair.differences.items()
     )
     return pair.before.name, pair.after.name, what
 
@@ -180,6 +188,7 @@ def difference_json(
     one, two = (_totals(entry) for entry in counts)
     return {
         "verdict": found.verdict.value,
+        "same_weight_uses": found.same_uses,
         "same_weight_matrices": found.same_matrices,
         "same_macs": found.same_macs,
         "networks": [_network(entry) for entry in counts],

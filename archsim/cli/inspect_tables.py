@@ -19,6 +19,8 @@ _MOST_TENSORS = 4
 _MOST_TYPES = 5
 # Crossbars first, what costs nothing last.
 _PLACES = ("arrays", "matrix unit", "vector unit", "memory", "free")
+# Letters of a name that are shown however narrow the terminal is.
+LEAST_NAME = 12
 # Type, kind, MACs, params, where, why.
 _WIDTHS = (14, 14, 5, 6, 6, 3)
 
@@ -72,7 +74,7 @@ def totals(counts: NetworkCounts) -> Table:
         ("weight matrices", matrices, f"used {counts.weight_uses:,} times in a forward pass"),
         ("forward MACs", forward["total"], _parts(forward)),
         ("training MACs", training["total"], _parts(training)),
-        ("saved bytes", counts.saved_activation_bytes, "kept for the backward pass"),
+        ("saved bytes", counts.saved_activation_bytes, "that PyTorch keeps for the backward pass"),
     ):
         literal_row(table, label, f"{count:,}", detail)
     return table
@@ -127,9 +129,14 @@ def place_table(counts: NetworkCounts) -> Table:
             short_count(sum(row.macs for row in rows)),
             short_count(sum(row.parameters for row in rows)),
             short_count(sum(row.operations for row in rows)),
-            f"{_types(rows)}: {safe(short_reason(rows[0].reason)) or 'not stated'}",
+            f"{_types(rows)}: {safe(_stated(rows[0]))}",
         )
     return table
+
+
+def _stated(row: OpRow) -> str:
+    """The reason, less the place where it begins with that."""
+    return short_reason(row.reason).removeprefix(f"{row.where}: ") or "not stated"
 
 
 def _by_reason(ops: Iterable[OpRow]) -> list[list[OpRow]]:
@@ -152,7 +159,7 @@ def op_table(counts: NetworkCounts) -> Table:
     columns = ("name", "type", "kind", "MACs", "params", "where", "why")
     table = plain_table(*columns, right=("MACs", "params", "why"), tight=True)
     # What is left of the line; both ends of a node's name tell something, so its middle goes.
-    room = width() - sum(_WIDTHS) - len(_WIDTHS)
+    room = max(LEAST_NAME, width() - sum(_WIDTHS) - len(_WIDTHS))
     number = {
         (row.where, short_reason(row.reason)): index
         for index, rows in enumerate(_by_reason(counts.ops), start=1)

@@ -8,20 +8,42 @@ from typing import TYPE_CHECKING
 import click
 
 from archsim.cli import options
-from archsim.cli.console import literal_row, plain_table, show, write_json
+from archsim.cli.console import (
+    USUAL,
+    FittingTable,
+    literal_row,
+    plain_table,
+    show,
+    width,
+    write_json,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from rich.table import Table
+
+    from archsim.config.loading import Listing
     from archsim.resources import DataKind
+    from archsim.workload.onnx_reader.classification import Classified
+
+
+_MOST_KEYS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Something that is built in."""
+    """Something that is built in: what stands behind it, and how many of its values are assumed.
+
+    `sources` are keys of the bibliography or texts, `source` the same in short.
+    """
 
     name: str
     description: str
+    source: str
+    sources: tuple[str, ...]
+    assumed: int
 
 
 def folder_of(what: str) -> Path:
@@ -35,17 +57,46 @@ def folder_of(what: str) -> Path:
 def _files(what: str) -> list[Entry]:
     from archsim.config.loading import list_names
 
-    return [Entry(found.name, found.description) for found in list_names(folder_of(what))]
+    folder = folder_of(what)
+    entries = []
+    for found in list_names(folder):
+        texts = _own_references(folder / f"{found.name}.yaml")
+        source = "; ".join(texts) if texts else _in_short(found)
+        entries.append(
+            Entry(found.name, found.description, source, texts or found.references, found.assumed)
+        )
+    return entries
 
 
-def _operators() -> list[Entry]:
-    from archsim.workload.onnx_reader import OPERATORS
+def _in_short(found: Listing) -> str:
+    """The sources of a file's values: one or two by their keys, more by their number."""
+    keys = found.references
+    named = ", ".join(keys) if len(keys) <= _MOST_KEYS else f"{len(keys)} references"
+    return f"{named}; {found.assumed} values assumed" if found.assumed else named
 
-    found = []
-    for (domain, name), operator in OPERATORS.items():
-        family = operator.handler.__module__.rpartition(".")[2].replace("_", " ")
-        found.append(Entry(name, f"{family}, domain {domain or 'ai.onnx'}"))
-    return sorted(found, key=lambda entry: (entry.name, entry.description))
+
+def _own_references(path: Path) -> tuple[str, ...]:
+    """The `references` of a workload's file, which are texts."""
+    from archsim.config.nodes import Items, Leaf
+    from archsim.config.reader import read_file
+
+    entry = read_file(path).entries.get("references")
+    if entry is None or not isinstance(entry.node, Items):
+        return ()
+    return tuple(item.text for item in entry.node.items if isinstance(item, Leaf))
+
+
+def _algorithms() -> list[Entry]:
+    """The update algorithms that an architecture's `algorithm.kind` may name."""
+    from archsim.architecture import Architecture
+    from archsim.config.shapes import components_of, fields_of, kinds_of
+
+    models = components_of(fields_of(Architecture)["algorithm"].annotation)
+    return [
+        Entry(kind, " ".join((model.__doc__ or "").split("\n\n")[0].split()), "", (), 0)
+        for model in models
+        for kind in kinds_of(model)
+    ]
 
 
 FOLDERS: dict[str, tuple[DataKind, *tuple[str, ...]]] = {
@@ -57,16 +108,66 @@ FOLDERS: dict[str, tuple[DataKind, *tuple[str, ...]]] = {
 
 
 @click.command(epilog="Example: archsim list archs")
-@click.argument("what", type=click.Choice([*FOLDERS, "ops"]))
+@click.argument("what", type=click.Choice([*FOLDERS, "algorithms", "ops"]))
 @options.json_option
 def command(*, what: str, as_json: bool) -> None:
-    """List what ships with archsim: architectures, devices, GPUs, networks, ONNX operators."""
-    entries = _operators() if what == "ops" else _files(what)
+    """List what ships with archsim: architectures, devices, GPUs, networks, update algorithms, and
+    the ONNX operators that it knows.
+
+    Sources are keys of the bibliography (arch_configs/references.yaml); --json lists all of them.
+    """
+    if what == "ops":
+        _list_operators(as_json=as_json)
+        return
+    entries = _algorithms() if what == "algorithms" else _files(what)
     if as_json:
         write_json([asdict(entry) for entry in entries])
         return
-    table = plain_table("name", "description")
-    table.columns[1].no_wrap = False
+    sourced = any(entry.source for entry in entries)
+    table = plain_table("name", "description", *(["source"] if sourced else []))
+    for column in table.columns[1:]:
+        column.no_wrap, column.overflow = False, "fold"
     for entry in entries:
-        literal_row(table, entry.name, entry.description)
-    show(table)
+        literal_row(table, entry.name, entry.description, *([entry.source] if sourced else []))
+    show(FittingTable(table, ["source"]) if width() < USUAL else table)
+
+
+def _list_operators(*, as_json: bool) -> None:
+    """Every ONNX operator that has a name here: its kind, where it runs, what it costs."""
+    from archsim.workload.onnx_reader.classification import all_operators
+
+    found = list(all_operators())
+    if as_json:
+        write_json([{"name": entry.op_type, **asdict(entry)} for entry in found])
+        return
+    for domain in dict.fromkeys(entry.domain for entry in found):
+        rows = [entry for entry in found if entry.domain == domain]
+        show(f"Domain {domain or 'ai.onnx'}: {len(rows)} operators", "", _operator_table(rows), "")
+    show(
+        "n counts the elements of the output. Refused as a whole: the domains "
+        + ", ".join(sorted(_refused_domains()))
+        + "."
+    )
+
+
+def _refused_domains() -> list[str]:
+    from archsim.workload.onnx_reader.refusals import REFUSED_DOMAINS
+
+    return list(REFUSED_DOMAINS)
+
+
+# Operator, first opset, kind, where, forward, backward: 80 columns with the gaps between them.
+_WIDTHS = (18, 5, 13, 7, 18, 14)
+
+
+def _operator_table(rows: Sequence[Classified]) -> Table:
+    columns = ("operator", "opset", "kind", "where", "forward", "backward")
+    table = plain_table(*columns, right=("opset",), tight=True)
+    for column, columns_wide in zip(table.columns, _WIDTHS, strict=True):
+        column.no_wrap, column.overflow = False, "fold"
+        column.width = columns_wide
+    for row in rows:
+        literal_row(
+            table, row.op_type, str(row.since), row.kind, row.where, row.forward, row.backward
+        )
+    return table

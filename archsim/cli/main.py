@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -23,6 +23,7 @@ EXIT_BAD_INPUT = 2
 EXIT_DEFECT = 70
 EXIT_INTERRUPTED = 130
 EXIT_PIPE = 141
+_LAST_STANDARD_DESCRIPTOR = 2
 TRACEBACK_VARIABLE = "ARCHSIM_TRACEBACK"
 
 # name -> (module that defines `command`, one line of help); the line is repeated here so that
@@ -33,7 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sweep": ("archsim.cli.sweep", "Explore a design space described by a study file."),
     "inspect": ("archsim.cli.inspect", "Show what the importer understood of a network."),
     "list": ("archsim.cli.list", "List what is built in, with a description."),
-    "schema": ("archsim.cli.schema", "Print the JSON Schema of a configuration file."),
+    "schema": ("archsim.cli.schema", "Print the JSON Schema of a configuration file or a result."),
     "init": ("archsim.cli.init", "Copy commented example configurations to start from."),
 }
 
@@ -72,6 +73,7 @@ class LazyGroup(click.Group):
     ) -> NoReturn:
         """Run the command line and exit; every failure becomes a sentence and an exit code."""
         name = prog_name or "archsim"
+        _replace_closed_streams()
         # A terminal that cannot show a character shows another; it does not end the command.
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
@@ -105,6 +107,24 @@ class LazyGroup(click.Group):
         return 0
 
 
+def _replace_closed_streams() -> None:
+    """Discard what goes to a standard stream that the caller has closed (`>&-`).
+
+    The descriptors are taken, so that no file that is opened later becomes standard output.
+    """
+    if sys.stdout is not None and sys.stderr is not None:
+        return
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _LAST_STANDARD_DESCRIPTOR:
+        pass
+    os.close(descriptor)
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123  # as a stream, for good
+
+
 def _complain_usage(error: click.ClickException) -> None:
     context = error.ctx if isinstance(error, click.UsageError) else None
     note(f"error: {error.format_message()}")
@@ -129,7 +149,10 @@ def _report_defect(error: Exception) -> int:
 
 def _silence_stdout() -> None:
     """Point standard output at nothing, so that closing it at exit does not fail again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError:  # a stream without a descriptor, in a test
+        return
 
 
 @click.group(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archsim.cli.console import literal_row, plain_table, width
-from archsim.cli.inspect_tables import bar, share_text, short_count
+from archsim.cli.inspect_tables import LEAST_NAME, bar, share_text, short_count
 from archsim.report.text import shorten
 from archsim.workload.modules import Leaf, Module, full_label, module_tree
 
@@ -40,7 +40,7 @@ def tree_table(workload: Workload, depth: int | None) -> list[RenderableType]:
     root = module_tree(workload)
     columns = ("module", "type", "ops", "MACs", "params", "% MACs", "")
     table = plain_table(*columns, right=("ops", "MACs", "params", "% MACs"), tight=True)
-    room = width() - _OTHER_WIDTH
+    room = max(LEAST_NAME, width() - _OTHER_WIDTH)
     for row in tree_rows(root, workload, depth):
         part = row.macs / root.macs if root.macs else 0.0
         indent = "  " * min(row.depth, room // 4)

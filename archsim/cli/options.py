@@ -22,7 +22,9 @@ def parse_dimension(text: str) -> tuple[str, int]:
     """`seq=384`: a symbolic dimension and its size."""
     name, equals, size = text.rpartition("=")
     if not (equals and name.strip() and _INTEGER.match(size.strip())):
-        raise click.BadParameter(f"'{text}' is no dimension; expected NAME=SIZE, such as seq=384.")
+        raise click.BadParameter(
+            f"'{text}' is no dimension; expected NAME=SIZE, such as seq=384.{_meant(size.strip())}"
+        )
     return name.strip(), int(size)
 
 
@@ -67,13 +69,84 @@ def _mapping_of(parse: Callable[[str], tuple[str, Any]]) -> Callable[..., dict[s
     return callback
 
 
+class WholeNumber(click.ParamType[int]):
+    """A whole number, at least `least`; says what to write for 1e3 or 2.0."""
+
+    name = "integer"
+
+    def __init__(self, least: int) -> None:
+        self._least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number; raises `click.BadParameter`."""
+        text = str(value).strip()
+        if not _INTEGER.match(text):
+            self.fail(f"'{value}' is not a whole number.{_meant(text)}", param, ctx)
+        number = int(text)
+        if number < self._least:
+            self.fail(f"{number} is too small; expected at least {self._least}.", param, ctx)
+        return number
+
+
+def _meant(text: str) -> str:
+    """What to write instead of a number such as 1e3, where that is a whole one."""
+    try:
+        number = float(text)
+    except ValueError:
+        return ""
+    return f" Write {number:.0f}." if number.is_integer() and abs(number) < 1e15 else ""
+
+
+def _one_of_several(
+    context: click.Context, parameter: click.Parameter, names: tuple[str, ...]
+) -> str:
+    """The only architecture; several belong to another command."""
+    if len(names) > 1:
+        raise click.UsageError(
+            f"--arch is given {len(names)} times; `archsim run` takes one architecture, "
+            "`archsim compare` several.",
+            context,
+        )
+    if not names:
+        raise click.MissingParameter(ctx=context, param=parameter)
+    return names[0]
+
+
+def one_architecture_option(command: F) -> F:
+    """`--arch`, exactly once."""
+    return click.option(
+        "--arch",
+        multiple=True,
+        metavar="NAME|PATH",
+        callback=_one_of_several,
+        help="Architecture.  [required]",
+    )(command)
+
+
 def model_argument(command: F) -> F:
     """The network: a path to an ONNX file or a built-in name."""
     return click.argument("model", metavar="MODEL")(command)
 
 
+def parse_count(text: str) -> tuple[str, int]:
+    """`decoder/loop=20`: a node whose count only a run would tell, and that count."""
+    name, equals, count = text.rpartition("=")
+    if not (equals and name.strip() and count.strip().isdecimal() and int(count) > 0):
+        raise click.BadParameter(f"'{text}' is no count; expected NODE=N, such as decoder/loop=20.")
+    return name.strip(), int(count)
+
+
 def binding_options(command: F) -> F:
-    """`--dim` and `--shape`, repeatable."""
+    """`--dim`, `--shape` and `--trip-count`, repeatable."""
+    command = click.option(
+        "--trip-count",
+        "trip_counts",
+        multiple=True,
+        metavar="NODE=N",
+        callback=_mapping_of(parse_count),
+        help="How often a loop runs, or how many elements a search finds, where the data decide."
+        " Repeatable.",
+    )(command)
     command = click.option(
         "--shape",
         "shapes",
@@ -115,8 +188,9 @@ def batch_option(command: F) -> F:
     """`--batch`, the samples of a training step."""
     return click.option(
         "--batch",
-        type=click.IntRange(min=1),
-        help="Samples in a training step. Default: 256, or what the file or --shape fixes.",
+        type=WholeNumber(1),
+        help="Samples in a training step. Default: what a workload's own file says, what the network"
+        " or --shape fixes, or 256.",
     )(command)
 
 
@@ -125,9 +199,8 @@ def optimizer_option(command: F) -> F:
     return click.option(
         "--optimizer",
         type=click.Choice(get_args(OptimizerName)),
-        default="sgd",
-        show_default=True,
-        help="Optimizer of the digital parameters and of the GPU.",
+        help="Optimizer of the digital parameters and of the GPU. Default: what a workload's own"
+        " file says, else sgd.",
     )(command)
 
 
@@ -155,7 +228,12 @@ def command_words(name: str, model: str, **given: Any) -> list[str]:
     return [shlex.quote(word) for word in words]
 
 
-_FLAGS = {"dims": "--dim", "shapes": "--shape", "settings": "--set"}
+_FLAGS = {
+    "dims": "--dim",
+    "shapes": "--shape",
+    "trip_counts": "--trip-count",
+    "settings": "--set",
+}
 
 
 def _option_words(value: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archsim.cli.inputs import Network, read_network
+from archsim.cli.refusals import reference_warnings, refuse_nothing_to_train
 from archsim.errors import InputError
 from archsim.workload.training import training_graph
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from archsim.workload.training import TrainingGraph
 
 DEFAULT_BATCH = 256
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,49 +33,57 @@ class Job:
 
     model: str
     batch: int | None = None
-    optimizer: OptimizerName = "sgd"
+    optimizer: OptimizerName | None = None
     dims: Mapping[str, int] = field(default_factory=dict)
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    trip_counts: Mapping[str, int] = field(default_factory=dict)
 
     def read(self) -> Network:
-        """The network, with the optimizer of the job.
+        """The network, with the optimizer of the job, else that of its file, else plain SGD.
 
         It is bound at one sample where the file leaves the batch open: the minibatch is a matter of
         the schedule, and counts are per sample.
         """
-        network = read_network(self.model, dims=self.dims, shapes=self.shapes)
+        network = read_network(
+            self.model, dims=self.dims, shapes=self.shapes, trip_counts=self.trip_counts
+        )
         # That the graph is bound at one sample is no assumption here: the minibatch is given.
         notes = tuple(n for n in network.workload.notes if n.code != "batch_assumed")
-        return Network(
+        optimizer = self.optimizer or network.optimizer or "sgd"
+        return replace(
+            network,
             workload=replace(network.workload, notes=notes),
-            options=replace(network.options, optimizer=self.optimizer),
+            options=replace(network.options, optimizer=optimizer),
         )
 
-    def minibatch(self, samples: int) -> int:
-        """Samples in a step, for a graph that is bound at `samples`.
+    def minibatch(self, network: Network) -> int:
+        """Samples in a step.
 
-        Without `--batch` it is what the file or `--shape` fixes, else 256.  A graph that is bound
-        at several samples is evaluated a whole number of times; otherwise `InputError` is raised.
+        Without `--batch` it is what the workload's file says, or what the ONNX file or `--shape`
+        fixes, else 256.  A graph that is bound at several samples is evaluated a whole number of
+        times; otherwise `InputError` is raised.
         """
-        if self.batch is None:
+        samples = network.workload.samples
+        batch = network.batch if self.batch is None else self.batch
+        if batch is None:
             return samples if samples > 1 else DEFAULT_BATCH
-        if self.batch % samples:
+        if batch % samples:
             raise InputError(
-                f"the batch of {self.batch} is no multiple of {samples}, the samples for which "
+                f"the batch of {batch} is no multiple of {samples}, the samples for which "
                 "the network's shape is fixed.",
                 place="--batch",
-                remedy=f"Give {max(1, self.batch // samples) * samples}, or leave it out.",
+                remedy=f"Give {max(1, batch // samples) * samples}, or leave it out.",
             )
-        return self.batch
+        return batch
 
     def as_options(self) -> dict[str, Any]:
         """The job as options of the command line."""
-        optimizer = None if self.optimizer == "sgd" else self.optimizer
         return {
             "batch": self.batch,
-            "optimizer": optimizer,
+            "optimizer": self.optimizer,
             "dims": self.dims,
             "shapes": self.shapes,
+            "trip_counts": self.trip_counts,
         }
 
 
@@ -88,9 +99,15 @@ def price(
     from archsim.simulation.program import lower
 
     graph = training_graph(network.workload, network.options)
-    batch = job.minibatch(network.workload.samples)
-    baseline = None if gpu is None else price_gpu(graph, gpu.value, batch, job.optimizer)
-    return evaluate(graph, lower(graph), architecture, batch, baseline, command)
+    refuse_nothing_to_train(graph)
+    batch = job.minibatch(network)
+    baseline = (
+        None if gpu is None else price_gpu(graph, gpu.value, batch, network.options.optimizer)
+    )
+    found = evaluate(graph, lower(graph), architecture, batch, baseline, command)
+    cited = reference_warnings([architecture] if gpu is None else [architecture, gpu])
+    # What the user can mend at once comes first.
+    return replace(found, result={**found.result, "warnings": [*cited, *found.result["warnings"]]})
 
 
 def price_gpu(graph: TrainingGraph, gpu: GpuSpec, batch: int, optimizer: OptimizerName) -> Baseline:
@@ -111,6 +128,12 @@ def default_folder(workload: str, architecture: str) -> Path:
 
 
 def file_name(text: str) -> str:
-    """`text` as a part of a file name: letters, digits, dot, dash and underscore."""
-    cleaned = re.sub(r"[^\w.-]+", "_", text, flags=re.ASCII).strip("._")
-    return cleaned[:80] or "unnamed"
+    """`text` as a part of a file name: letters, digits and the signs `_.-+=,~`.
+
+    A long one is cut and ends in a digest, so that different names stay different.
+    """
+    cleaned = re.sub(r"[^\w.+=,~-]+", "_", text, flags=re.ASCII).strip("._")
+    if len(cleaned) > _LONGEST_NAME:
+        digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:8]
+        cleaned = f"{cleaned[: _LONGEST_NAME - 9]}-{digest}"
+    return cleaned or "unnamed"

@@ -11,7 +11,7 @@ from archsim.cli import options
 
 @click.command(epilog="Example: archsim run resnet50 --arch protonic_256 --gpu h100")
 @options.model_argument
-@click.option("--arch", required=True, metavar="NAME|PATH", help="Architecture.")
+@options.one_architecture_option
 @click.option("--gpu", metavar="NAME|PATH", help="GPU to compare with. Default: none.")
 @options.batch_option
 @options.optimizer_option
@@ -25,9 +25,10 @@ def command(
     arch: str,
     gpu: str | None,
     batch: int | None,
-    optimizer: options.OptimizerName,
+    optimizer: options.OptimizerName | None,
     dims: dict[str, int],
     shapes: dict[str, tuple[int, ...]],
+    trip_counts: dict[str, int],
     settings: dict[str, options.SettingValue],
     out: Path | None,
     as_json: bool,
@@ -39,7 +40,7 @@ def command(
     instead of the summary.
     """
     from archsim.cli.console import note, write_json
-    from archsim.cli.inputs import load_architecture, load_gpu
+    from archsim.cli.inputs import input_files, load_architecture, load_gpu
     from archsim.cli.pricing import Job, default_folder, price
     from archsim.cli.run_summary import print_summary
     from archsim.config.dumping import dump
@@ -50,13 +51,21 @@ def command(
         check_output_folder(out)
     architecture = load_architecture(arch, settings)
     rival = load_gpu(gpu) if gpu is not None else None
-    job = Job(model=model, batch=batch, optimizer=optimizer, dims=dims, shapes=shapes)
+    given = [Path(model), *input_files(architecture, *([rival] if rival is not None else []))]
+    job = Job(
+        model=model,
+        batch=batch,
+        optimizer=optimizer,
+        dims=dims,
+        shapes=shapes,
+        trip_counts=trip_counts,
+    )
     words = options.command_words(
         "run", model, arch=arch, gpu=gpu, settings=settings, out=out, **job.as_options()
     )
     network = job.read()
     folder = out or default_folder(network.workload.name, architecture.value.name)
-    check_output_folder(folder)
+    check_output_folder(folder, inputs=given)
     evaluation = price(job, network, architecture, rival, words)
     paths = write_report(folder, evaluation.result, evaluation.energy_rows, dump(architecture))
     if as_json:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from archsim.cli.console import literal_row, plain_table, show
+from archsim.cli.console import FittingTable, literal_row, plain_table, show, show_line
 from archsim.report.lookup import number, numbers, quotient, rows, section, text
-from archsim.report.summary import answer_sentence, certainty_card, limits_card
+from archsim.report.summary import answer_sentence, certainty_card, gpu_fits, limits_card
 from archsim.report.text import count, percent, quantity, shorten, words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
 
 TOP_COMPONENTS = 8
 TOP_WARNINGS = 4
@@ -22,23 +21,30 @@ def print_summary(result: Mapping[str, Any], report_page: str) -> None:
     """Print what a run found, in about 40 lines of 80 columns, ending with the report's path."""
     show(answer_sentence(result), "", machine_table(result), "")
     show(*_facts(result), "", phase_table(result), "", component_table(result), "")
-    show(*warning_lines(result), f"Report: {report_page}")
+    show(*warning_lines(result))
+    show_line(f"Report: {report_page}")
 
 
-def machine_table(result: Mapping[str, Any]) -> Table:
-    """The accelerator and the GPU in its settings, one line each."""
+def machine_table(result: Mapping[str, Any]) -> RenderableType:
+    """The accelerator and the GPU in its settings, one line each.
+
+    A GPU that cannot hold the batch has no times there: it does not take that step.
+    """
     columns = ("machine", "setting", "batch", "step", "samples/s", "J/sample", "power")
     table = plain_table(*columns, right=columns[2:])
+    table.columns[0].no_wrap = False  # where there is no room, names give way and not numbers
     batch = number(result, "workload", "batch")
-    baseline = section(result, "baseline")
+    baseline, fits = section(result, "baseline"), gpu_fits(result)
     lines = [(text(result, "architecture", "name"), "", section(result, "accelerator"))]
     gpu = text(baseline, "gpu")
+    asked = words(text(baseline, "optimizer"))
     for setting, values in (
-        (words(text(baseline, "optimizer")), baseline),
+        (asked if fits else "does not fit", baseline),
         ("best batch", section(baseline, "best_batch")),
-        ("usual optimizer", section(baseline, "usual_optimizer")),
+        ("usual optimizer", section(baseline, "usual_optimizer") if fits else {}),
     ):
-        lines += [(gpu, setting, values)] if values else []
+        shown = values if values is not baseline or fits else {"batch": batch}
+        lines += [(gpu, setting, shown)] if values else []
     for name, setting, values in lines:
         samples = number(values, "batch") or batch
         energy_j, step_s = number(values, "step_energy_j"), number(values, "step_latency_s")
@@ -52,10 +58,10 @@ def machine_table(result: Mapping[str, Any]) -> Table:
             quantity(quotient(energy_j, samples), "J"),
             quantity(quotient(energy_j, step_s), "W"),
         )
-    return table
+    return FittingTable(table, ("power", "samples/s", "setting", "J/sample"))
 
 
-def phase_table(result: Mapping[str, Any]) -> Table:
+def phase_table(result: Mapping[str, Any]) -> RenderableType:
     """Time and energy of a step by phase, in the order of the result."""
     time_s = numbers(result, "accelerator", "latency_by_phase_s")
     energy_j = numbers(result, "accelerator", "energy_by_phase_j")
@@ -69,10 +75,10 @@ def phase_table(result: Mapping[str, Any]) -> Table:
     step_s = number(result, "accelerator", "step_latency_s")
     step_j = number(result, "accelerator", "step_energy_j")
     literal_row(table, "step", quantity(step_s, "s"), "", quantity(step_j, "J"), "")
-    return table
+    return FittingTable(table, ("share ", "share"))
 
 
-def component_table(result: Mapping[str, Any]) -> Table:
+def component_table(result: Mapping[str, Any]) -> RenderableType:
     """The components that take the most energy, with their area."""
     energy_j = numbers(result, "accelerator", "energy_by_component_j")
     area_m2 = numbers(result, "accelerator", "area_by_component_m2")
@@ -98,7 +104,7 @@ def component_table(result: Mapping[str, Any]) -> Table:
         literal_row(
             table, f"{len(rest)} others", quantity(sum(rest.values()), "J"), percent(share), "", ""
         )
-    return table
+    return FittingTable(table, ("share ", "share", "area"))
 
 
 def warning_lines(result: Mapping[str, Any]) -> list[RenderableType]:

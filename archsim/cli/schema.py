@@ -46,11 +46,15 @@ SCHEMAS: dict[str, tuple[Callable[[], type[Component]], str]] = {
 }
 
 
+# A result is no configuration file; its schema is written out in full.
+RESULT = "result"
+
+
 @click.command(epilog="Example: archsim schema arch > arch.schema.json")
-@click.argument("what", type=click.Choice(list(SCHEMAS)))
+@click.argument("what", type=click.Choice([*SCHEMAS, RESULT]))
 @click.option("--json", "as_json", is_flag=True, help="The output is JSON in any case.")
 def command(*, what: str, as_json: bool) -> None:
-    """Print the JSON Schema (draft 2020-12) of a kind of configuration file.
+    """Print the JSON Schema (draft 2020-12) of a kind of configuration file, or of result.json.
 
     With the YAML extension of an editor, a first line such as
     "# yaml-language-server: $schema=arch.schema.json" switches completion and checks on.
@@ -60,7 +64,11 @@ def command(*, what: str, as_json: bool) -> None:
 
 
 def schema_of(what: str) -> dict[str, Any]:
-    """The schema called `what`, one of `SCHEMAS`."""
+    """The schema called `what`: one of `SCHEMAS`, or `result`."""
+    if what == RESULT:
+        from archsim.result.schema import result_schema
+
+        return result_schema()
     from archsim.config.json_schema import json_schema
 
     model, title = SCHEMAS[what]

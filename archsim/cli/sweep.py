@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archsim.cli import options
+from archsim.config.nodes import Block
 
 if TYPE_CHECKING:
+    from archsim.baseline.estimate import GpuEstimate
+    from archsim.config.loading import Loaded
     from archsim.explore.study import Study
     from archsim.explore.sweep import Points, SweepWorkload
+    from archsim.result.evaluate import Baseline
 
 POINTS_FILE = "points.csv"
 
@@ -33,28 +37,36 @@ def command(*, study: Path, out: Path | None, as_json: bool) -> None:
     is on the front, and why it failed if it did. Start from `archsim init`.
     """
     from archsim.cli.console import note, write_json
-    from archsim.cli.inputs import load_architecture, load_study
+    from archsim.cli.inputs import input_files, load_architecture, load_study
     from archsim.cli.pricing import file_name
     from archsim.cli.sweep_summary import print_points
     from archsim.explore.space import grid_size
     from archsim.explore.sweep import sweep
-    from archsim.explore.table import check_writable, write_points
+    from archsim.explore.table import check_table, write_points
 
-    plan = load_study(study)
+    loaded = load_study(study)
+    plan = loaded.value
     store = (out or Path("reports") / file_name(study.stem)) / POINTS_FILE
-    check_writable(store)
     base = load_architecture(beside(study, plan.base))
+    check_table(store, input_files(loaded, base))
     workloads = _workloads(study, plan)
     size = grid_size(plan.axes)
     note(f"pricing {size:,} point(s) on {len(workloads)} workload(s)")
     begun = time.perf_counter()
-    points = sweep(base, plan.axes, workloads, plan.limits, plan.objectives)
+    points = sweep(base, plan.axes, workloads, plan.limits, plan.objectives, axis_places(loaded))
     seconds = time.perf_counter() - begun
     write_points(points, store)
     if as_json:
         write_json(_as_json(points, seconds, options.relative(str(store))))
         return
     print_points(points, plan.objectives, seconds, str(store))
+
+
+def axis_places(study: Loaded[Study]) -> dict[str, str]:
+    """Where the study's file writes each axis: path -> file, line and column."""
+    space = study.block.entries["space"].node
+    assert isinstance(space, Block)
+    return {path: str(entry.position) for path, entry in space.entries.items()}
 
 
 def beside(study: Path, name: str) -> str:
@@ -66,9 +78,9 @@ def beside(study: Path, name: str) -> str:
 
 
 def _workloads(study: Path, plan: Study) -> list[SweepWorkload]:
-    from archsim.baseline.estimate import estimate as estimate_gpu
     from archsim.cli.inputs import load_gpu, refuse_same_names
-    from archsim.cli.pricing import Job
+    from archsim.cli.pricing import Job, price_gpu
+    from archsim.cli.refusals import refuse_nothing_to_train
     from archsim.explore.sweep import SweepWorkload
     from archsim.simulation.program import lower
     from archsim.workload.training import training_graph
@@ -79,18 +91,24 @@ def _workloads(study: Path, plan: Study) -> list[SweepWorkload]:
         job = Job(model=beside(study, entry.workload), batch=entry.batch)
         network = job.read()
         graph = training_graph(network.workload, network.options)
-        batch = job.minibatch(network.workload.samples)
+        refuse_nothing_to_train(graph)
+        batch, optimizer = job.minibatch(network), network.options.optimizer
         found.append(
             SweepWorkload(
                 name=network.workload.name,
                 program=lower(graph),
                 batch=batch,
                 weight=float(entry.weight),
-                gpu=None if gpu is None else estimate_gpu(graph, gpu, batch),
+                gpu=None if gpu is None else rival(price_gpu(graph, gpu, batch, optimizer)),
             )
         )
     refuse_same_names([workload.name for workload in found], "the workload")
     return found
+
+
+def rival(baseline: Baseline) -> GpuEstimate:
+    """The GPU at the batch asked for, or at its best one if it cannot hold that."""
+    return baseline.asked if baseline.asked.fits else baseline.best
 
 
 def _as_json(points: Points, seconds: float, store: str) -> dict[str, Any]:
@@ -103,6 +121,14 @@ def _as_json(points: Points, seconds: float, store: str) -> dict[str, Any]:
         "seconds": seconds,
         "points_per_second": len(points.settings) / max(seconds, 1e-9),
         "pareto": [row for row in point_rows(points) if row["pareto"]],
-        "failures": [{"point": f.point, "reason": f.reason} for f in points.failures],
+        "failures": [
+            {
+                "point": f.point,
+                "settings": dict(points.settings[f.point]),
+                "workload": f.workload or None,
+                "reason": f.reason,
+            }
+            for f in points.failures
+        ],
         "store": store,
     }

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from archsim.cli.console import literal_row, plain_table, show
+from archsim.cli.console import FittingTable, literal_row, plain_table, show, show_line
 from archsim.explore.headline import GPU_HEADLINES, HEADLINES, Goal
 from archsim.explore.space import AxisValue
 from archsim.explore.sweep import Points
 from archsim.report.text import count, quantity, times
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
 TOP_POINTS = 15
 TOP_REASONS = 3
@@ -37,16 +36,41 @@ def print_points(
     if points.pareto.any():
         show(front_table(points, objectives), "")
     else:
-        show("No point keeps every constraint.", "")
+        show("No point keeps every constraint.", *nearest_misses(points), "")
     hidden = int(points.pareto.sum()) - TOP_POINTS
     if hidden > 0:
         show(f"... and {hidden:,} more points on the front in the file.")
-    for reason, number in Counter(f.reason for f in points.failures).most_common(TOP_REASONS):
-        show(f"{number:,} failed: {reason}")
-    show(f"Points: {store}")
+    show(*failure_lines(points))
+    show_line(f"Points: {store}")
 
 
-def front_table(points: Points, objectives: Mapping[str, Goal]) -> Table:
+def nearest_misses(points: Points) -> list[str]:
+    """How many priced points keep each of the constraints, if none keeps them all."""
+    priced = int(np.isfinite(points.columns["step_latency_s"]).sum())
+    return [
+        f"{text}: kept by {int(kept.sum()):,} of {priced:,} points"
+        for text, kept in points.kept.items()
+    ]
+
+
+def failure_lines(points: Points) -> list[str]:
+    """The commonest reasons, each with its number of points, the first of them and its network."""
+    grouped: dict[tuple[str, str], list[int]] = {}
+    for failure in points.failures:
+        grouped.setdefault((failure.workload, failure.reason), []).append(failure.point)
+    ranked = sorted(grouped.items(), key=lambda item: -len(item[1]))
+    lines = []
+    for (workload, reason), failed in ranked[:TOP_REASONS]:
+        settings = points.settings[failed[0]].items()
+        listed = ", ".join(f"{path} = {setting_text(value)}" for path, value in settings)
+        first = f"point {failed[0]} ({listed})" if listed else f"point {failed[0]}"
+        head = f"{len(failed):,} failed, first {first}" if len(failed) > 1 else f"Failed: {first}"
+        lines.append(f"{head}: {f'{workload}: ' if workload else ''}{reason}")
+    hidden = sum(len(failed) for _, failed in ranked[TOP_REASONS:])
+    return [*lines, *([f"... and {hidden:,} more failed points in the file."] if hidden else [])]
+
+
+def front_table(points: Points, objectives: Mapping[str, Goal]) -> RenderableType:
     """The front, ordered by the first objective: settings, objectives, area and ratios."""
     axes = list(points.settings[0])
     others = [n for n in ("area_m2", "speedup", "energy_ratio") if n not in objectives]
@@ -64,7 +88,8 @@ def front_table(points: Points, objectives: Mapping[str, Goal]) -> Table:
             *(setting_text(points.settings[index][axis]) for axis in axes),
             *(headline_text(name, float(points.columns[name][index])) for name in shown),
         )
-    return table
+    spare = [HEADLINES[name].label for name in reversed(shown) if name not in objectives]
+    return FittingTable(table, [*spare, "point"])
 
 
 def axis_labels(axes: Sequence[str]) -> list[str]:

@@ -36,8 +36,11 @@ _EXPECTED = (
 )
 
 
-def apply_citations(block: Block, written: Node) -> Block:
-    """`block` with each leaf cited as its file's `sources` say; all errors in one `InputError`."""
+def apply_citations(block: Block, written: Node) -> tuple[Block, list[str]]:
+    """`block` with each leaf cited as its file's `sources` say, and what is wrong with these.
+
+    Raises `InputError` if `sources` is no mapping.
+    """
     if not isinstance(written, Block):
         raise InputError(
             "'sources' is not a mapping of dotted paths to sources", place=str(written.position)
@@ -49,9 +52,7 @@ def apply_citations(block: Block, written: Node) -> Block:
             _insert(root, _path(block, name, entry), read_source(entry.node))
         except InputError as error:
             problems.append(str(error))
-    if problems:
-        raise InputError("\n".join(problems))
-    return block.cited(_freeze(root), None, 0)
+    return block.cited(_freeze(root), None, 0), problems
 
 
 def _path(block: Block, name: str, entry: Entry) -> KeyPath:

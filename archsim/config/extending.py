@@ -54,6 +54,16 @@ class Extender:
         self._folders = tuple(folders)
         self._resolved: dict[str, Block] = {}
         self._values = 0
+        self._problems: list[str] = []
+
+    def check_citations(self) -> None:
+        """Raise one `InputError` for all the citations that could not be applied.
+
+        To be called once the schema has accepted the tree: a citation of a misspelt key is the
+        consequence of the misspelling.
+        """
+        if self._problems:
+            raise InputError("\n".join(self._problems))
 
     def file(self, path: Path) -> Block:
         """The resolved tree of a file, without `extends` and `sources`, each value cited."""
@@ -76,7 +86,11 @@ class Extender:
         sources = written.entries.get(SOURCES)
         entries = {key: e for key, e in written.entries.items() if key != SOURCES}
         block = self.block(written._replace(entries=entries), site)
-        return block if sources is None else apply_citations(block, sources.node)
+        if sources is None:
+            return block
+        cited, problems = apply_citations(block, sources.node)
+        self._problems += problems
+        return cited
 
     def block(self, block: Block, site: Site) -> Block:
         """A mapping with its own `extends`, and those inside it, resolved."""

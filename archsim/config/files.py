@@ -11,6 +11,8 @@ from archsim.errors import InputError, did_you_mean, nearest
 from archsim.resources import data_folder
 
 SUFFIXES = (".yaml", ".yml")
+# The bibliography lies beside the architectures and is none itself.
+BIBLIOGRAPHY = "references"
 LARGEST_FILE_BYTES = 1 << 20
 
 
@@ -72,11 +74,12 @@ def _remedy(name: str, folders: Iterable[Path]) -> str:
 
 
 def names_in(folder: Path) -> list[str]:
-    """Names of the YAML files in `folder`, sorted; empty if there is no such folder."""
+    """Names of the YAML files in `folder`, sorted, without the bibliography; empty if none."""
     try:
-        return sorted(p.stem for p in folder.iterdir() if p.suffix in SUFFIXES)
+        names = {p.stem for p in folder.iterdir() if p.suffix in SUFFIXES}
     except OSError:
         return []
+    return sorted(names - {BIBLIOGRAPHY})
 
 
 def _mode(path: Path) -> int:

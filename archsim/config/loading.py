@@ -28,9 +28,6 @@ from archsim.config.reader import read_file
 from archsim.fields import ComponentT
 from archsim.resources import data_folder
 
-# The bibliography lies beside the architectures and is none itself.
-BIBLIOGRAPHY = "references"
-
 
 @dataclass(frozen=True)
 class Loaded(Generic[ComponentT]):
@@ -82,10 +79,13 @@ def load(
     """
     name = os.fspath(name_or_path)
     path = locate(name, (folder,) if is_bare_name(name) else (Path(), folder))
-    block = Extender(library(folder)).file(path)
+    extender = Extender(library(folder))
+    block = extender.file(path)
     if "name" in model.model_fields:
         block = _named(block, path)
-    return build(block, model, shown(path), folder)
+    loaded = build(block, model, shown(path), folder)
+    extender.check_citations()
+    return loaded
 
 
 def library(folder: Path) -> tuple[Path, ...]:
@@ -129,19 +129,29 @@ def _canonical(value: Plain) -> Plain:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One configuration of a folder: its name and its own description, if it has one."""
+    """One configuration of a folder: its name, its own description if it has one, and its sources.
+
+    `references` are the keys of the bibliography that stand behind its values, what it extends
+    included; `assumed` counts the cited values that have none.
+    """
 
     name: str
     description: str
+    references: tuple[str, ...]
+    assumed: int
 
 
 def list_names(folder: Path) -> tuple[Listing, ...]:
     """The configurations in `folder`, by name, without subfolders."""
-    return tuple(
-        Listing(name, _description(locate(name, (folder,))))
-        for name in names_in(folder)
-        if name != BIBLIOGRAPHY
-    )
+    return tuple(_listing(name, locate(name, (folder,)), folder) for name in names_in(folder))
+
+
+def _listing(name: str, path: Path, folder: Path) -> Listing:
+    leaves = [leaf for _, leaf in Extender(library(folder)).file(path).leaves()]
+    sources = [leaf.source for leaf in leaves if leaf.source is not None]
+    keys = sorted({key for source in sources for key in source.references})
+    assumed = sum(source.assumed for source in sources)
+    return Listing(name, _description(path), tuple(keys), assumed)
 
 
 def _description(path: Path) -> str:

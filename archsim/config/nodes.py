@@ -21,6 +21,9 @@ Node: TypeAlias = "Leaf | Items | Block"
 # The distance of a leaf from a citation that it does not have: farther than any real one.
 UNCITED = 1_000_000
 
+# How the position of a value begins that was set by itself, on the command line or by a study.
+OVERRIDE = "override of"
+
 
 class Position(NamedTuple):
     """A place in a file; line and column count from 1, line 0 stands for no line."""

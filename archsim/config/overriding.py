@@ -9,7 +9,7 @@ from pathlib import Path
 from archsim.config.extending import EXTENDS, Extender, Site
 from archsim.config.loading import Loaded, build, library
 from archsim.config.merging import NoSuchPath, put
-from archsim.config.nodes import Block, Entry, Items, Leaf, Node, Position, dotted
+from archsim.config.nodes import OVERRIDE, Block, Entry, Items, Leaf, Node, Position, dotted
 from archsim.config.shapes import valid_paths
 from archsim.errors import InputError, nearest
 from archsim.fields import ComponentT
@@ -27,7 +27,7 @@ def override(loaded: Loaded[ComponentT], changes: Mapping[str, object]) -> Loade
     """
     node: Node = loaded.block
     for name in sorted(changes, key=_order):
-        position = Position(f"override of '{name}'")
+        position = Position(f"{OVERRIDE} '{name}'")
         change = _resolve(_node(changes[name], position), loaded.folder)
         try:
             node = put(node, tuple(name.split(".")), change, SET_BY_USER)
@@ -61,7 +61,9 @@ def _resolve(node: Node, folder: Path) -> Node:
     """`node` with an `extends` in it resolved, relative to `folder`."""
     if not isinstance(node, Block):
         return node
-    block = Extender(library(folder)).block(node, Site(folder / "override"))
+    extender = Extender(library(folder))
+    block = extender.block(node, Site(folder / "override"))
+    extender.check_citations()
     return block._replace(started=EXTENDS in node.entries)
 
 

@@ -12,7 +12,16 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from archsim.config.nodes import Block, Items, Leaf, Node, Position, dotted, find
+from archsim.config.nodes import (
+    OVERRIDE,
+    Block,
+    Items,
+    Leaf,
+    Node,
+    Position,
+    children,
+    dotted,
+)
 from archsim.config.shapes import (
     Trace,
     components_of,
@@ -55,7 +64,8 @@ def _problem(detail: Any, model: type[Component], block: Block) -> Problem:
     trace = Trace(model, block).follow(detail["loc"])
     sentence = _SENTENCES.get(detail["type"], _unexpected)
     position, message = sentence(detail, trace, block)
-    prefix = f"{dotted(trace.path)}: " if trace.path else ""
+    path = dotted(trace.path)
+    prefix = "" if not path or message.startswith(f"{path}.") else f"{path}: "
     return Problem(position, f"{prefix}{message}")
 
 
@@ -164,19 +174,69 @@ def _mapping(detail: Any, trace: Trace, root: Block) -> tuple[Position, str]:
 
 
 _PATH = re.compile(r"[a-z_]\w*(?:\.\w+)*")
+_QUOTED = re.compile(r"'([^']+)'")
+_WORD = re.compile(r"[a-z]\w*")
 
 
 def _from_model(detail: Any, trace: Trace, root: Block) -> tuple[Position, str]:
     """A component's own rule; it may begin with the path, or the key, that it speaks of."""
     message = str(detail["ctx"]["error"])
+    start: Node = trace.node if trace.node is not None else root
+    position = _named(message, start) or _named(message, root) or _here(trace)
+    if isinstance(start, Block):
+        position = _by_the_user(message, start, root, position)
+    return position, _end(message)
+
+
+def _named(message: str, node: Node) -> Position | None:
+    """Where the path, or the value in quotes, lies below `node` with which a message begins."""
     match = _PATH.match(message)
-    named = tuple(match.group().split(".")) if match else ()
-    if named:
-        start: Node = trace.node if trace.node is not None else root
-        found = find(start, named) or find(root, named)
-        if found is not None:
-            return found.position, _end(message)
-    return _here(trace), _end(message)
+    if match is not None:
+        return _at_dotted(node, match.group())
+    quoted = _QUOTED.match(message)
+    if quoted is None:
+        return None
+    if isinstance(node, Block) and quoted[1] in node.entries:
+        return node.entries[quoted[1]].position
+    return next((leaf.position for _, leaf in node.leaves() if leaf.text == quoted[1]), None)
+
+
+def _at_dotted(node: Node, path: str) -> Position | None:
+    """The position of the node at a dotted path, whose keys may hold dots themselves."""
+    for key, child in children(node):
+        if path == key:
+            return child.position
+        if path.startswith(f"{key}."):
+            found = _at_dotted(child, path[len(key) + 1 :])
+            if found is not None:
+                return found
+    return None
+
+
+def _by_the_user(message: str, block: Block, root: Block, position: Position) -> Position:
+    """Where a value that the rule of `block` is about was written nearer to the user, if one was.
+
+    A rule over two values names one of them, and it may be the other that was changed: one that the
+    message names too, or one of the same family (`conductance_max` and `conductance_reference`).
+    """
+    mine = {
+        key: entry.node.position
+        for key, entry in block.entries.items()
+        if isinstance(entry.node, Leaf)
+        and _nearness(entry.node.position, root) > _nearness(position, root)
+    }
+    words = _WORD.findall(message)
+    related = [key for key in words if key in mine]
+    families = {word.partition("_")[0] for word in words if word in block.entries}
+    related += [key for key in mine if key.partition("_")[0] in families]
+    return max((mine[key] for key in related), key=lambda p: _nearness(p, root), default=position)
+
+
+def _nearness(position: Position, root: Block) -> int:
+    """2 for a value set on its own, 1 for one in the file that was asked for, 0 if inherited."""
+    if position.file.startswith(OVERRIDE):
+        return 2
+    return int(position.file == root.position.file)
 
 
 _EXPECTED = {

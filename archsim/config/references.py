@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import Field
 
-from archsim.config.loading import BIBLIOGRAPHY, Loaded, load
-from archsim.errors import InputError, did_you_mean
+from archsim.config.files import BIBLIOGRAPHY
+from archsim.config.loading import Loaded, load
+from archsim.errors import InputError, did_you_mean, nearest
 from archsim.fields import Component, ComponentT
 from archsim.resources import data_folder
+
+# A key of the bibliography in its file: a name at the second level.
+_KEY = re.compile(r"^  ([^\s:#]+):", re.MULTILINE)
 
 Provenance = Literal["seen", "recalled", "derived"]
 Confidence = Literal["high", "medium", "low"]
@@ -53,6 +60,33 @@ def load_references() -> Mapping[str, Reference]:
     return MappingProxyType(loaded.value.references)
 
 
+@lru_cache(maxsize=1)
+def reference_keys() -> frozenset[str]:
+    """The keys of the shipped bibliography, without the cost of reading what stands behind them."""
+    text = (data_folder("arch_configs") / f"{BIBLIOGRAPHY}.yaml").read_text(encoding="utf-8")
+    return frozenset(_KEY.findall(text))
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownReference:
+    """A reference key that a file cites and the bibliography lacks; `hint` names the nearest."""
+
+    path: str
+    key: str
+    hint: str
+
+
+def unknown_references(loaded: Loaded[ComponentT]) -> tuple[UnknownReference, ...]:
+    """Every cited key that is not in the bibliography, once, with the first value it is cited for."""
+    found: dict[str, UnknownReference] = {}
+    known = reference_keys()
+    for path, source in loaded.sources.items():
+        for key in source.references:
+            if key not in known and key not in found:
+                found[key] = UnknownReference(path, key, _nearest(key, known))
+    return tuple(found.values())
+
+
 def reference(key: str, references: Mapping[str, Reference] | None = None) -> Reference:
     """One reference; raises `InputError` with the nearest key if there is none.
 
@@ -79,11 +113,14 @@ def check_references(
         raise InputError("\n".join(sorted(missing)), place=loaded.path)
 
 
-def _nearest(key: str, known: Mapping[str, Reference]) -> str:
-    """The nearest key of the same family, or the nearest family; never the whole bibliography."""
-    family = _family(key)
-    relatives = [other for other in known if _family(other) == family]
-    return did_you_mean(key, relatives) if relatives else did_you_mean(family, map(_family, known))
+def _nearest(key: str, known: Iterable[str]) -> str:
+    """The nearest key of the same family, else the nearest key; never the whole bibliography."""
+    keys = sorted(known)
+    relatives = [other for other in keys if _family(other) == _family(key)]
+    if relatives:
+        return did_you_mean(key, relatives)
+    close = nearest(key, keys)
+    return f"Did you mean '{close}'?" if close else ""
 
 
 def _family(key: str) -> str:

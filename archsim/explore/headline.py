@@ -19,7 +19,8 @@ class Merge(StrEnum):
     MEAN = "mean"  # weighted arithmetic mean: times, energies, powers
     RATE = "rate"  # weighted harmonic mean: samples per second
     RATIO = "ratio"  # weighted geometric mean: ratios to the GPU
-    LARGEST = "largest"  # what must suffice for every workload: area, arrays
+    LARGEST = "largest"  # what must suffice for every workload: area, arrays, limits
+    SMALLEST = "smallest"  # what every workload must leave: lifetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,56 @@ HEADLINES: dict[str, Headline] = {
         "arrays", "", Goal.MIN, Merge.LARGEST, "crossbar arrays that hold weights"
     ),
     "array_utilisation": Headline(
-        "utilisation", "", Goal.MAX, Merge.MEAN, "busy share of the arrays in use"
+        "utilisation", "", Goal.MAX, Merge.MEAN, "busy share of all arrays of the chip"
+    ),
+    "read_noise": Headline(
+        "read noise", "", Goal.MIN, Merge.LARGEST, "Johnson noise of a full read, in unit products"
+    ),
+    "ir_drop": Headline(
+        "IR drop", "", Goal.MIN, Merge.LARGEST, "mean share of the output lost in the wires"
+    ),
+    "settling_read": Headline(
+        "settling, read", "", Goal.MIN, Merge.LARGEST, "RC delay of a line over the read time"
+    ),
+    "settling_update": Headline(
+        "settling, update", "", Goal.MIN, Merge.LARGEST, "RC delay of a line over the pulse width"
+    ),
+    "steps_to_wear_out": Headline(
+        "steps to wear-out", "", Goal.MAX, Merge.SMALLEST, "steps that the endurance lasts"
+    ),
+    "power_density_w_per_m2": Headline(
+        "power density", "W/m^2", Goal.MIN, Merge.LARGEST, "power on the chip over its area"
+    ),
+    "spilled_share": Headline(
+        "spilled", "", Goal.MIN, Merge.LARGEST, "share of what waits between layers that is in DRAM"
+    ),
+    "dram_bytes": Headline(
+        "DRAM", "B", Goal.MIN, Merge.LARGEST, "DRAM that what waits between layers takes"
     ),
     "speedup": Headline("speed-up", "", Goal.MAX, Merge.RATIO, "GPU step time over this step time"),
     "energy_ratio": Headline(
         "energy ratio", "", Goal.MAX, Merge.RATIO, "GPU step energy over this step energy"
     ),
+}
+# Whether `archsim run` would warn: 1 if it would (on any of the workloads), else 0.
+WARNING_CODES: dict[str, str] = {
+    "read_noise": "the devices' noise exceeds its limit",
+    "ir_drop": "IR drop exceeds its limit",
+    "settling": "lines do not settle in a read or in an update pulse",
+    "adc_extrapolated": "the converter model leaves its survey",
+    "endurance": "devices wear out within a training run",
+    "power_density": "the chip exceeds its cooling limit",
+    "reticle": "the chip exceeds a lithography field",
+    "spill": "what waits between layers does not fit on the chip",
+    "pulses_clipped": "lines would have to fire in more than every slot",
+    "copies_averaged": "copies train apart and are averaged",
+    "batchnorm_barrier": "normalisations stop the pipeline",
+    "batchnorm_changed": "normalisations are not by minibatch statistics",
+    "immediate_update": "every sample is its own minibatch",
+}
+HEADLINES |= {
+    f"warnings.{code}": Headline(code, "", Goal.MIN, Merge.LARGEST, f"1 if {meaning}")
+    for code, meaning in WARNING_CODES.items()
 }
 # These need a GPU to compare with.
 GPU_HEADLINES = frozenset({"speedup", "energy_ratio"})

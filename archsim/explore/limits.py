@@ -1,4 +1,4 @@
-"""Constraints of a study: `area_m2 <= 600 mm^2`, `speedup >= 10`."""
+"""Constraints of a study: `area_m2 <= 600 mm^2`, `speedup >= 10`, `warnings.ir_drop == 0`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
+_BARE = re.compile(r"[+-]?[\d_.]+(?:[eE][+-]?\d+)?\Z")
+# The unit in which a designer would state a bound, where it is not the SI unit.
+_USUAL = {"m^2": "mm^2", "W/m^2": "W/mm^2"}
 _LIMIT = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(<=|>=|==|!=|<|>)\s*(\S.*?)\s*\Z", re.DOTALL)
 
 
@@ -44,7 +47,10 @@ class Limit:
 
 
 def parse_limit(text: str) -> Limit:
-    """The limit that a study writes; raises `InputError` for anything else."""
+    """The limit that a study writes; raises `InputError` for anything else.
+
+    A bound on a quantity with a unit needs one: `area_m2 <= 700` would mean 700 square metres.
+    """
     match = _LIMIT.match(text)
     if match is None:
         raise InputError(
@@ -57,8 +63,18 @@ def parse_limit(text: str) -> Limit:
             f"'{quantity}' in '{text}' is no headline number.",
             remedy=did_you_mean(quantity, HEADLINES),
         )
+    unit = HEADLINES[quantity].unit
     try:
-        bound = parse_quantity(written, HEADLINES[quantity].unit)
+        bound = parse_quantity(written, unit)
     except UnitError as error:
         raise InputError(f"'{text}': {error}.") from None
+    if bound and unit and _BARE.match(written):
+        raise InputError(
+            f"'{text}': the bound has no unit.",
+            remedy=f"Write '{quantity} {comparison} {written} {_usual(unit)}', or another unit.",
+        )
     return Limit(text=text, quantity=quantity, comparison=comparison, bound=bound)
+
+
+def _usual(unit: str) -> str:
+    return _USUAL.get(unit, unit)

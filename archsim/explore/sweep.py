@@ -22,10 +22,12 @@ from archsim.errors import InputError
 from archsim.explore.headline import GPU_HEADLINES, HEADLINES, Goal, Merge
 from archsim.explore.limits import Limit
 from archsim.explore.pareto import pareto_mask
+from archsim.explore.physical import beyond_memory, limit_columns
 from archsim.explore.space import Axis, AxisValue, grid
 from archsim.fields import FloatArray, signature
 from archsim.simulation.estimate import Estimate, estimate
 from archsim.simulation.program import Program
+from archsim.units import format_quantity
 
 # Configurations in one pass; bounds the memory of the arrays over configurations and tasks.
 PASS_SIZE = 128
@@ -33,7 +35,11 @@ PASS_SIZE = 128
 
 @dataclass(frozen=True, slots=True)
 class SweepWorkload:
-    """A lowered network with its minibatch, its weight, and the GPU's estimate for it, if any."""
+    """A lowered network with its minibatch, its weight, and the GPU's estimate for it, if any.
+
+    The GPU's is at the same batch, or at its own best one if it cannot hold that; ratios are per
+    sample.
+    """
 
     name: str
     program: Program
@@ -44,10 +50,11 @@ class SweepWorkload:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A point that could not be priced, and why."""
+    """A point that could not be priced, and why; `workload` is "" if none of them could be."""
 
     point: int
     reason: str
+    workload: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,14 +62,16 @@ class Points:
     """All points of a sweep, P of them.
 
     `settings` holds the axes' values of each; `columns` the headline numbers over all workloads,
-    each [P], and `by_workload` those of each workload; failed points are nan.  `feasible` says
-    which keep every limit, `pareto` which of these no other feasible point dominates.
+    each [P], and `by_workload` those of each workload; failed points are nan.  `kept` says which
+    keep each limit, `feasible` which keep all of them, `pareto` which of these no other feasible
+    point dominates.
     """
 
     settings: tuple[Mapping[str, AxisValue], ...]
     columns: Mapping[str, FloatArray]
     by_workload: Mapping[str, Mapping[str, FloatArray]]
     failures: tuple[Failure, ...]
+    kept: Mapping[str, NDArray[np.bool_]]
     feasible: NDArray[np.bool_]
     pareto: NDArray[np.bool_]
 
@@ -73,14 +82,17 @@ def sweep(
     workloads: Sequence[SweepWorkload],
     limits: Sequence[Limit],
     objectives: Mapping[str, Goal],
+    places: Mapping[str, str] | None = None,
 ) -> Points:
     """Price the full grid of `axes` around `base` on every workload.
+
+    `places` says, for messages, where the axis of each path was written.
 
     A combination that the schema refuses, or on which a network does not fit, is a failure and not
     an error.  Raises `InputError` for an axis none of whose values is valid, and if no point at all
     could be built.
     """
-    _check_axes(base, axes)
+    _check_axes(base, axes, places or {})
     settings = tuple(grid(axes))
     architectures, failures = _build(base, settings)
     if not architectures:
@@ -91,20 +103,24 @@ def sweep(
         by_workload[workload.name] = columns
         failures += misfits
     columns = _merge(workloads, by_workload)
+    kept = {limit.text: limit.holds(columns) for limit in limits}
     feasible = np.isfinite(columns["step_latency_s"])
-    for limit in limits:
-        feasible &= limit.holds(columns)
+    for holds in kept.values():
+        feasible = feasible & holds
     return Points(
         settings=settings,
         columns=columns,
         by_workload=by_workload,
         failures=_once_each(failures),
+        kept=kept,
         feasible=feasible,
         pareto=_front(columns, feasible, objectives),
     )
 
 
-def _check_axes(base: Loaded[Architecture], axes: Sequence[Axis]) -> None:
+def _check_axes(
+    base: Loaded[Architecture], axes: Sequence[Axis], places: Mapping[str, str]
+) -> None:
     """Refuse an axis that is wrong as a whole, such as a misspelt path, before the grid is built."""
     kinds = [axis.path.removesuffix("kind") for axis in axes if axis.path.endswith(".kind")]
     for axis in axes:
@@ -119,7 +135,10 @@ def _check_axes(base: Loaded[Architecture], axes: Sequence[Axis]) -> None:
                 first = first or error
         else:
             assert first is not None
-            raise InputError(str(first), place=f"space.{axis.path}")
+            where = ": ".join(filter(None, (places.get(axis.path), f"space.{axis.path}")))
+            raise InputError(
+                first.message.removeprefix(f"{axis.path}: "), place=where, remedy=first.remedy
+            )
 
 
 def _build(
@@ -132,8 +151,13 @@ def _build(
         try:
             built[point] = override(base, changes).value if changes else base.value
         except InputError as error:
-            failures.append(Failure(point, str(error)))
+            failures.append(Failure(point, _reason(error)))
     return built, failures
+
+
+def _reason(error: InputError) -> str:
+    """A refusal without its place: the settings of the point say where."""
+    return " ".join(filter(None, (error.message, error.remedy)))
 
 
 def _price(
@@ -146,16 +170,18 @@ def _price(
     }
     failures = []
     for points in _passes(architectures):
-        found = estimate(
-            workload.program,
-            [architectures[point] for point in points],
-            [workload.batch] * len(points),
-        )
-        fits = np.asarray(found.fits, dtype=bool)
+        passed = [architectures[point] for point in points]
+        found = estimate(workload.program, passed, [workload.batch] * len(points))
+        misfit = ~np.asarray(found.fits, dtype=bool)
+        overflow = beyond_memory(found, passed) & ~misfit
+        priced = ~(misfit | overflow)
         rows = np.asarray(points)
-        for name, values in _headlines(found, workload).items():
-            columns[name][rows[fits]] = values[fits]
-        failures += [_misfit(found, int(i), points[i]) for i in np.flatnonzero(~fits)]
+        for name, values in _headlines(found, workload, passed).items():
+            columns[name][rows[priced]] = values[priced]
+        failures += [_misfit(found, int(i), points[i], workload) for i in np.flatnonzero(misfit)]
+        failures += [
+            _overflow(found, int(i), points[i], workload) for i in np.flatnonzero(overflow)
+        ]
     return columns, failures
 
 
@@ -169,7 +195,9 @@ def _passes(architectures: Mapping[int, Architecture]) -> Iterable[list[int]]:
             yield points[start : start + PASS_SIZE]
 
 
-def _headlines(found: Estimate, workload: SweepWorkload) -> dict[str, FloatArray]:
+def _headlines(
+    found: Estimate, workload: SweepWorkload, architectures: Sequence[Architecture]
+) -> dict[str, FloatArray]:
     """The headline numbers of one pass, each [C]."""
     latency_s, energy_j = found.step_latency_s, found.step_energy_j
     columns = {
@@ -181,17 +209,32 @@ def _headlines(found: Estimate, workload: SweepWorkload) -> dict[str, FloatArray
         "area_m2": found.area_m2,
         "arrays_used": found.mapping.arrays_used,
         "array_utilisation": found.array_utilisation,
+        **limit_columns(found, architectures),
     }
     if workload.gpu is not None:
-        columns["speedup"] = workload.gpu.step_latency_s / latency_s
-        columns["energy_ratio"] = workload.gpu.step_energy_j / energy_j
+        gpu, batch = workload.gpu, workload.batch
+        columns["speedup"] = gpu.step_latency_s / gpu.batch / (latency_s / batch)
+        columns["energy_ratio"] = gpu.step_energy_j / gpu.batch / (energy_j / batch)
     return columns
 
 
-def _misfit(found: Estimate, index: int, point: int) -> Failure:
+def _misfit(found: Estimate, index: int, point: int, workload: SweepWorkload) -> Failure:
     needed = (found.mapping.arrays_per_copy * found.mapping.on_array)[index].sum()
     available = found.arrays_available[index]
-    return Failure(point, f"the network needs {needed:,.0f} arrays, the chip has {available:,.0f}")
+    return Failure(
+        point,
+        f"the network needs {needed:,.0f} arrays, the chip has {available:,.0f}",
+        workload.name,
+    )
+
+
+def _overflow(found: Estimate, index: int, point: int, workload: SweepWorkload) -> Failure:
+    kept = format_quantity(found.stored_bits[index] / 8.0, "B")
+    return Failure(
+        point,
+        f"a batch of {workload.batch:,} keeps {kept} between layers, more than buffer and DRAM hold",
+        workload.name,
+    )
 
 
 def _merge(
@@ -217,6 +260,8 @@ def merge(rule: Merge, values: FloatArray, weights: FloatArray) -> FloatArray:
         merged = 1.0 / (weights / values).sum(axis=0)
     elif rule is Merge.RATIO:
         merged = np.exp((weights * np.log(values)).sum(axis=0))
+    elif rule is Merge.SMALLEST:
+        merged = values.min(axis=0)
     else:
         merged = values.max(axis=0)
     return np.asarray(merged)

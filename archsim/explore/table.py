@@ -6,13 +6,18 @@ import csv
 import io
 import math
 import os
-import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from archsim.errors import InputError
-from archsim.explore.sweep import Points
+from archsim.explore.sweep import Failure, Points
+from archsim.output import check_writable, put_in_place
+
+# How the header of a table begins and ends.
+_FIRST = ["point"]
+_LAST = ["feasible", "pareto", "failure"]
+_LONGEST_HEADER = 100_000
 
 
 def point_rows(points: Points) -> Iterator[dict[str, Any]]:
@@ -21,20 +26,24 @@ def point_rows(points: Points) -> Iterator[dict[str, Any]]:
     With several workloads, a column `<workload>.<number>` follows for each of them.  A number that
     is not there (a failed point) is None.
     """
-    reasons = {failure.point: failure.reason for failure in points.failures}
+    reasons = {failure.point: _sentence(failure) for failure in points.failures}
     several = len(points.by_workload) > 1
     for index, settings in enumerate(points.settings):
         row: dict[str, Any] = {"point": index, **settings}
         for name, values in points.columns.items():
-            row[name] = _number(values[index])
+            row[name] = _number(name, values[index])
         if several:
             for workload, columns in points.by_workload.items():
                 for name, values in columns.items():
-                    row[f"{workload}.{name}"] = _number(values[index])
+                    row[f"{workload}.{name}"] = _number(name, values[index])
         row["feasible"] = bool(points.feasible[index])
         row["pareto"] = bool(points.pareto[index])
         row["failure"] = reasons.get(index, "")
         yield row
+
+
+def _sentence(failure: Failure) -> str:
+    return f"{failure.workload}: {failure.reason}" if failure.workload else failure.reason
 
 
 def write_points(points: Points, path: Path) -> None:
@@ -46,37 +55,43 @@ def write_points(points: Points, path: Path) -> None:
             writer = csv.DictWriter(buffer, list(row), lineterminator="\n")
             writer.writeheader()
         writer.writerow(row)
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(buffer.getvalue(), encoding="utf-8", newline="\n")
-        fresh.replace(path)
-    except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise unwritable(path, error.strerror or str(error)) from None
+    put_in_place(path.parent, {path.name: buffer.getvalue()})
 
 
-def check_writable(path: Path) -> None:
-    """Raise `InputError` if `path` could not be written, before any work is done."""
-    folder = path.parent
+def check_table(path: Path, inputs: Iterable[Path] = ()) -> None:
+    """Raise `InputError` if `path` could not be written, before any work is done.
+
+    Nor may it be one of `inputs`, nor a file that is no table of points.
+    """
     if path.is_dir():
-        raise unwritable(path, "it is a folder")
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    if not folder.is_dir():
-        raise unwritable(path, f"'{folder.name}' is a file")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise unwritable(path, f"no permission to write in '{folder.name or folder}'")
+        raise _refusal(path, "it is a folder")
+    if os.path.realpath(path) in {os.path.realpath(given) for given in inputs}:
+        raise _refusal(path, "it is an input of this command")
+    if path.exists() and not _is_table(path):
+        raise _refusal(path, "a file of this name is there, and it is no table of points")
+    check_writable(path.parent)
 
 
-def unwritable(path: Path, why: str) -> InputError:
-    """The refusal of an output path."""
+def _is_table(path: Path) -> bool:
+    """Whether a file begins as `write_points` begins a table."""
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            header = stream.readline(_LONGEST_HEADER).rstrip("\r\n").split(",")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return header[:1] == _FIRST and header[-len(_LAST) :] == _LAST
+
+
+def _refusal(path: Path, why: str) -> InputError:
     return InputError(
         f"the points cannot be written: {why}.",
         place=str(path),
-        remedy="Give a writable folder with --out.",
+        remedy="Give another folder with --out.",
     )
 
 
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+def _number(name: str, value: float) -> float | int | None:
+    """A number for the table: a warning as 0 or 1, nothing where there is no finite number."""
+    if not math.isfinite(value):
+        return None
+    return int(value) if name.startswith("warnings.") else float(value)

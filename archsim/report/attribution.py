@@ -9,15 +9,44 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from archsim.errors import InputError
-from archsim.report.lookup import number, numbers, text
+from archsim.report.lookup import number, numbers, rows, text
 from archsim.report.palette import PHASES
 from archsim.report.rows import ResultMapping, csv_text
 from archsim.report.text import safe
 
 # Parts of a total that are smaller than this are rounding, not a missing part.
 _ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class SharedWarning:
+    """One kind of warning: its code, and each different message with the architectures it is about."""
+
+    code: str
+    messages: tuple[tuple[tuple[str, ...], str], ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All architectures that the warning is about."""
+        return tuple(dict.fromkeys(name for names, _ in self.messages for name in names))
+
+
+def shared_warnings(results: Sequence[ResultMapping]) -> tuple[SharedWarning, ...]:
+    """The warnings of all results by code; those that are about most architectures come first."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for name, result in zip(labels(results), results, strict=True):
+        for row in rows(result, "warnings"):
+            layer = safe(text(row, "layer"))
+            message = safe(text(row, "message")) + (f" (layer {layer})" if layer else "")
+            found.setdefault(text(row, "code"), {}).setdefault(message, []).append(name)
+    warnings = [
+        SharedWarning(safe(code), tuple((tuple(dict.fromkeys(n)), m) for m, n in messages.items()))
+        for code, messages in found.items()
+    ]
+    return tuple(sorted(warnings, key=lambda warning: -len(warning.names)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +67,13 @@ class Breakdown:
     def differences(self, index: int) -> tuple[float, ...]:
         """Per item: architecture `index` less the first one; their sum is the total's change."""
         return tuple(row[index] - row[0] for row in self.parts)
+
+    def relative(self, part: float) -> float | None:
+        """A difference over the total of the first architecture; None if that is zero.
+
+        Over the items these add up to the relative change of the total.
+        """
+        return part / self.totals[0] if self.totals[0] else None
 
     def change(self, index: int) -> float:
         """The total of architecture `index` less that of the first one."""
@@ -61,6 +97,14 @@ _SOURCES = (
         "phase",
         "step_latency_s",
         "latency_by_phase_s",
+        "overlap and waiting",
+    ),
+    _Source(
+        "Time per step",
+        "s",
+        "unit",
+        "step_latency_s",
+        "latency_by_limit_s",
         "overlap and waiting",
     ),
     _Source(
@@ -90,7 +134,7 @@ def labels(results: Sequence[ResultMapping]) -> tuple[str, ...]:
 
 
 def breakdowns(results: Sequence[ResultMapping]) -> tuple[Breakdown, ...]:
-    """Time by phase, energy by component and by phase, area by component.
+    """Time by phase and by the unit that it is spent in, energy by component and by phase, area.
 
     A quantity that one of the results lacks is left out.  Raises `InputError` for fewer than two
     results.
@@ -128,6 +172,31 @@ def _order(columns: Sequence[dict[str, float]]) -> list[str]:
         return [phase for phase in PHASES if phase in names]
     largest = {name: max(column.get(name, 0.0) for column in columns) for name in names}
     return sorted(names, key=lambda name: (-largest[name], name))
+
+
+def comparison_json(results: Sequence[ResultMapping]) -> dict[str, Any]:
+    """A comparison as data: the results, and every breakdown with its differences to the first."""
+    return {
+        "schema_version": results[0].get("schema_version"),
+        "archsim_version": results[0].get("archsim_version"),
+        "results": [dict(result) for result in results],
+        "differences": [_as_json(breakdown, labels(results)) for breakdown in breakdowns(results)],
+    }
+
+
+def _as_json(breakdown: Breakdown, names: Sequence[str]) -> dict[str, Any]:
+    return {
+        "quantity": breakdown.title,
+        "unit": breakdown.unit,
+        "by": breakdown.by,
+        "architectures": list(names),
+        "totals": list(breakdown.totals),
+        "changes": [breakdown.change(index) for index in range(len(names))],
+        "items": [
+            {"item": item, "values": list(values), "changes": [v - values[0] for v in values]}
+            for item, values in zip(breakdown.items, breakdown.parts, strict=True)
+        ],
+    }
 
 
 def compare_csv(results: Sequence[ResultMapping]) -> str:

@@ -12,7 +12,7 @@ from archsim.report import svg
 from archsim.report.lookup import number, numbers, quotient, rows
 from archsim.report.palette import OTHER, PHASES, phase_paints
 from archsim.report.rows import ResultMapping
-from archsim.report.summary import Machine, Ratio, machines, ratio
+from archsim.report.summary import Machine, Ratio, against, gpu_fits, machines, ratio
 from archsim.report.text import capital, percent, quantity, safe, shorten, times, words
 from archsim.result.energy import EnergyRow
 
@@ -84,10 +84,12 @@ def _ratios(result: ResultMapping) -> list[tuple[str, Ratio, str]]:
     chip, *rivals = machines(result)
     if speed is None or energy is None or not rivals:
         return []
-    found = [
-        ("Time per step", speed, _against(chip.step_latency_s, rivals[0].step_latency_s, "s")),
-        ("Energy per step", energy, _against(chip.step_energy_j, rivals[0].step_energy_j, "J")),
-    ]
+    found: list[tuple[str, Ratio, str]] = []
+    if gpu_fits(result):
+        found = [
+            ("Time per step", speed, against(chip.step_latency_s, rivals[0].step_latency_s, "s")),
+            ("Energy per step", energy, against(chip.step_energy_j, rivals[0].step_energy_j, "J")),
+        ]
     for rival in rivals[1:]:
         found += _per_sample_ratios(chip, rival)
     return [entry for entry in found if entry[1].value > 0]
@@ -98,16 +100,12 @@ def _per_sample_ratios(chip: Machine, rival: Machine) -> list[tuple[str, Ratio, 
     energy = quotient(rival.energy_per_sample_j, chip.energy_per_sample_j)
     found = []
     if speed is not None:
-        values = _against(chip.samples_per_s, rival.samples_per_s, "/s")
+        values = against(chip.samples_per_s, rival.samples_per_s, "/s")
         found.append((f"Samples per second, GPU {rival.setting}", Ratio(speed, None, None), values))
     if energy is not None:
-        values = _against(chip.energy_per_sample_j, rival.energy_per_sample_j, "J")
+        values = against(chip.energy_per_sample_j, rival.energy_per_sample_j, "J")
         found.append((f"Energy per sample, GPU {rival.setting}", Ratio(energy, None, None), values))
     return found
-
-
-def _against(ours: float | None, theirs: float | None, unit: str) -> str:
-    return f"{quantity(ours, unit)} against {quantity(theirs, unit)}"
 
 
 def parts_chart(

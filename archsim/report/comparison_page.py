@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from archsim.report import palette, svg
-from archsim.report.attribution import Breakdown, breakdowns, labels
+from archsim.report.attribution import Breakdown, breakdowns, labels, shared_warnings
 from archsim.report.charts import Bar, Chart, Key
-from archsim.report.lookup import number, numbers, rows, text
+from archsim.report.drivers import drivers
+from archsim.report.lookup import number, numbers, rows, section, text
 from archsim.report.page import render_template
 from archsim.report.palette import OTHER
 from archsim.report.rows import ResultMapping
-from archsim.report.summary import ratio
+from archsim.report.summary import gpu_fits, ratio
 from archsim.report.text import (
     NO_VALUE,
     count,
@@ -22,6 +23,8 @@ from archsim.report.text import (
     quantity,
     safe,
     shorten,
+    signed,
+    signed_percent,
     times,
     words,
 )
@@ -76,7 +79,8 @@ def comparison_html(results: Sequence[ResultMapping]) -> str:
             "overview": _overview(results),
             "sections": tuple(_section(b, names, results) for b in found),
             "settings": _settings(results),
-            "warnings": _warned(results, names),
+            "drivers": drivers(results),
+            "warnings": shared_warnings(results),
             "version": safe(text(results[0], "archsim_version")),
         },
     )
@@ -136,16 +140,28 @@ def _overview(results: Sequence[ResultMapping]) -> tuple[Line, ...]:
     for label, key in (("Arrays used", "arrays_used"), ("Chips", "chips")):
         values = [number(result, "architecture", key) for result in results]
         lines.append(Line(label, tuple(Cell(count(v), "", "") for v in values)))
-    limits = [
-        safe(text(r, "accelerator", "critical") or text(r, "accelerator", "bottleneck"))
-        for r in results
-    ]
+    limits = [_limit(result) for result in results]
     lines.append(Line("What limits it", tuple(Cell(t or NO_VALUE, "", "") for t in limits)))
     return tuple(lines)
 
 
+def _limit(result: ResultMapping) -> str:
+    """The unit that the step spends most of its time in, with its share: `arrays, 84 %`."""
+    chip = section(result, "accelerator")
+    unit, step_s = text(chip, "bottleneck"), number(chip, "step_latency_s")
+    spent_s = numbers(chip, "latency_by_limit_s").get(unit)
+    if spent_s is None or not step_s:
+        return safe(text(chip, "critical") or unit)
+    return f"{words(unit)}, {percent(spent_s / step_s)}"
+
+
 def _rival(result: ResultMapping) -> str:
-    return gpu_name(text(result, "baseline", "gpu"))
+    """The GPU, and its batch where it is not the accelerator's."""
+    name = gpu_name(text(result, "baseline", "gpu"))
+    if gpu_fits(result):
+        return name
+    best = count(number(result, "baseline", "best_batch", "batch"))
+    return f"{name} at batch {best}, per sample: this one does not fit"
 
 
 def _overview_line(
@@ -167,9 +183,9 @@ def _overview_line(
 def _section(
     breakdown: Breakdown, names: Sequence[str], results: Sequence[ResultMapping]
 ) -> Section:
-    paints = palette.phase_paints() if breakdown.by == "phase" else _shared_paints(results)
+    paints = _PAINTS[breakdown.by](results)
     lines = [
-        Line(words(item), _cells(values, breakdown.unit))
+        Line(words(item), _cells(breakdown, values))
         for item, values in zip(breakdown.items, breakdown.parts, strict=True)
     ]
     title = f"{breakdown.title} by {breakdown.by}"
@@ -178,24 +194,22 @@ def _section(
         chart=_stacks(breakdown, names, paints),
         reasons=tuple(_reason(breakdown, names, i) for i in range(1, len(names))),
         lines=tuple(lines),
-        total=Line("Total", _cells(breakdown.totals, breakdown.unit)),
+        total=Line("Total", _cells(breakdown, breakdown.totals)),
     )
 
 
-def _cells(values: Sequence[float], unit: str) -> tuple[Cell, ...]:
-    first = values[0]
+def _cells(breakdown: Breakdown, values: Sequence[float]) -> tuple[Cell, ...]:
+    """Values with their differences to the first, absolute and as a share of the first's total."""
+    first, unit = values[0], breakdown.unit
     cells = [Cell(quantity(first, unit), "", "")]
     for value in values[1:]:
         change = value - first
         css_class = "gain" if change < 0 else "loss" if change > 0 else ""
-        cells.append(Cell(quantity(value, unit), _signed(change, unit), css_class))
+        difference = signed(change, unit)
+        if change:
+            difference += f" ({signed_percent(breakdown.relative(change))})"
+        cells.append(Cell(quantity(value, unit), difference, css_class))
     return tuple(cells)
-
-
-def _signed(change: float, unit: str) -> str:
-    if change == 0:
-        return "="
-    return f"{'+' if change > 0 else '−'}{quantity(abs(change), unit)}"
 
 
 def _reason(breakdown: Breakdown, names: Sequence[str], index: int) -> str:
@@ -209,7 +223,7 @@ def _reason(breakdown: Breakdown, names: Sequence[str], index: int) -> str:
     causes = sorted(
         (p for p in parts if abs(p[1]) > 0.01 * abs(change)), key=lambda p: (-abs(p[1]), p[0])
     )[:_CAUSES]
-    listed = ", ".join(f"{words(item)} {_signed(part, breakdown.unit)}" for item, part in causes)
+    listed = ", ".join(f"{words(item)} {signed(part, breakdown.unit)}" for item, part in causes)
     direction = "less" if change < 0 else "more"
     total = quantity(abs(change), breakdown.unit)
     return f"{name} takes {total} {direction} than {first}: {listed}."
@@ -249,13 +263,27 @@ def _stacks(breakdown: Breakdown, names: Sequence[str], paints: Mapping[str, str
     return Chart(title="", finding="", bars=tuple(bars), legend=tuple(keys))
 
 
+_UNITS = ("arrays", "data movement", "vector_unit", "matrix_unit", "activation_buffer", "mesh")
+
+
+def _unit_paints(_results: Sequence[ResultMapping]) -> dict[str, str]:
+    """One colour for each unit that time is spent in; it has that colour in no other chart."""
+    return {unit: f"c{index}" for index, unit in enumerate((*_UNITS, "dram"))}
+
+
 def _shared_paints(results: Sequence[ResultMapping]) -> dict[str, str]:
     """One colour per component over all results, energy and area."""
     return palette.component_paints(
-        numbers(result, "accelerator", key)
-        for result in results
-        for key in ("energy_by_component_j", "area_by_component_m2")
+        [numbers(result, "accelerator", "energy_by_component_j") for result in results],
+        [numbers(result, "accelerator", "area_by_component_m2") for result in results],
     )
+
+
+_PAINTS: dict[str, Callable[[Sequence[ResultMapping]], dict[str, str]]] = {
+    "phase": lambda _results: palette.phase_paints(),
+    "unit": _unit_paints,
+    "component": _shared_paints,
+}
 
 
 def _settings(results: Sequence[ResultMapping]) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -267,11 +295,3 @@ def _settings(results: Sequence[ResultMapping]) -> tuple[tuple[str, tuple[str, .
     paths = sorted({path for table in tables for path in table})
     found = ((safe(p), tuple(table.get(p, NO_VALUE) for table in tables)) for p in paths)
     return tuple((path, values) for path, values in found if len(set(values)) > 1)
-
-
-def _warned(results: Sequence[ResultMapping], names: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (name, safe(text(row, "message")))
-        for name, result in zip(names, results, strict=True)
-        for row in rows(result, "warnings")
-    )

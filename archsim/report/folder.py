@@ -1,21 +1,21 @@
-"""The report folder: written whole or not at all.
+"""The report folder: everything of a report is in place, or nothing has changed.
 
-Everything is rendered first, written to a temporary sibling folder, and put in place by a rename.
-A reader sees the old report or the new one, never a mixture, and a failure leaves nothing behind.
+Everything is rendered first and written under temporary names into the folder itself; then each
+file is put in place by a rename, `result.json` last.  The folder is never moved or removed, so it
+may be the working directory or a mount point, and only files that archsim wrote are replaced.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import secrets
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from archsim.errors import InputError
-from archsim.report.attribution import compare_csv
+from archsim.output import check_writable, put_in_place
+from archsim.report.attribution import compare_csv, comparison_json
 from archsim.report.comparison_page import comparison_html
 from archsim.report.page import render_html
 from archsim.report.rows import (
@@ -33,22 +33,40 @@ ARCHITECTURE_FILE = "architecture.yaml"
 PAGE_FILE = "report.html"
 COMPARISON_FILE = "comparison.html"
 COMPARISON_TABLE_FILE = "comparison.csv"
+COMPARISON_RESULTS_FILE = "comparison.json"
 
-# What archsim itself puts into a report folder; anything else there belongs to the user.
-_OWN_FILES = frozenset(
-    {
-        RESULT_FILE,
-        LAYERS_FILE,
-        ENERGY_FILE,
-        ARCHITECTURE_FILE,
-        PAGE_FILE,
-        COMPARISON_FILE,
-        COMPARISON_TABLE_FILE,
-        "timeline.json",
-        "timeline.json.gz",
-    }
-)
+_TIMELINES = ("timeline.json", "timeline.json.gz")
 _REQUIRED = ("workload", "architecture", "accelerator", "layers")
+_ANOTHER_FOLDER = "Give another folder with --out."
+
+
+@dataclass(frozen=True, slots=True)
+class OutputKind:
+    """What a command writes into a folder: its files, and the one that proves whose they are.
+
+    `mark` is a JSON file with the versions of the result contract and of archsim; the other names
+    in `files` are archsim's if it is.  `outdated` are further files of an earlier version or mode,
+    which a new report removes.
+    """
+
+    mark: str
+    files: tuple[str, ...]
+    outdated: tuple[str, ...] = ()
+
+    @property
+    def all_files(self) -> tuple[str, ...]:
+        """Every name that archsim may replace or remove."""
+        return (*self.files, *self.outdated)
+
+
+REPORT = OutputKind(
+    RESULT_FILE,
+    (LAYERS_FILE, ENERGY_FILE, ARCHITECTURE_FILE, PAGE_FILE, RESULT_FILE),
+    _TIMELINES,
+)
+COMPARISON = OutputKind(
+    COMPARISON_RESULTS_FILE, (COMPARISON_FILE, COMPARISON_TABLE_FILE, COMPARISON_RESULTS_FILE)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,41 +90,69 @@ class StoredReport:
     resolved_yaml: str
 
 
-def check_output_folder(folder: Path) -> None:
+def check_output_folder(
+    folder: Path, kind: OutputKind = REPORT, inputs: Iterable[Path] = ()
+) -> None:
     """Refuse an output folder that could not be written, before any work is done.
 
-    Raises `InputError` if `folder` is a file, lies below a file, is not writable, or holds files
-    but no report.  Touches nothing.
+    Raises `InputError` if `folder` is a file, lies below a file, is not writable, holds a file
+    under one of our names that archsim did not write, or if one of `inputs` would be overwritten.
+    Touches nothing.
     """
-    place = str(folder)
     if folder.is_dir():
-        held = sorted(entry.name for entry in folder.iterdir())
-        if held and not {RESULT_FILE, COMPARISON_FILE} & set(held):
-            raise InputError(
-                f"the output folder holds '{held[0]}' but no report of archsim.",
-                place=place,
-                remedy="Give an empty or a new folder with --out.",
-            )
+        _check_held(folder, kind)
     elif folder.exists() or folder.is_symlink():
         raise InputError(
-            "the output folder is a file.", place=place, remedy="Give another name with --out."
-        )
-    # The report replaces the folder by a rename, so it is the parent that must be writable.
-    ancestor = _real(folder).parent
-    while not ancestor.exists() and ancestor != ancestor.parent:
-        ancestor = ancestor.parent
-    if not ancestor.is_dir():
-        raise InputError(
-            f"'{ancestor.name}' is a file, so no folder can be made in it.",
-            place=place,
+            "the output folder is a file.",
+            place=str(folder),
             remedy="Give another name with --out.",
         )
-    if not os.access(ancestor, os.W_OK | os.X_OK):
+    _check_inputs(folder, kind, inputs)
+    check_writable(folder)
+
+
+def _check_held(folder: Path, kind: OutputKind) -> None:
+    """Refuse to replace what archsim did not write."""
+    held = [name for name in kind.all_files if os.path.lexists(folder / name)]
+    if held and not _is_ours(folder / kind.mark):
         raise InputError(
-            f"no permission to write in '{ancestor.name or ancestor}'.",
-            place=place,
-            remedy="Give a writable folder with --out.",
+            f"the output folder holds '{held[0]}', which is not from a report of archsim.",
+            place=str(folder),
+            remedy=_ANOTHER_FOLDER,
         )
+    for name in held:
+        if (folder / name).is_dir():
+            raise InputError(
+                f"'{name}' in the output folder is a folder itself, where a file of the report "
+                "would be.",
+                place=str(folder),
+                remedy=_ANOTHER_FOLDER,
+            )
+
+
+def _is_ours(mark: Path) -> bool:
+    """Whether a file is JSON with the versions that every result of archsim states."""
+    try:
+        stored = json.loads(mark.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    if not isinstance(stored, dict):
+        return False
+    schema, version = stored.get("schema_version"), stored.get("archsim_version")
+    return isinstance(schema, int) and not isinstance(schema, bool) and isinstance(version, str)
+
+
+def _check_inputs(folder: Path, kind: OutputKind, inputs: Iterable[Path]) -> None:
+    """Refuse to overwrite what the user gave."""
+    ours = {os.path.realpath(folder / name): name for name in kind.all_files}
+    for path in inputs:
+        name = ours.get(os.path.realpath(path))
+        if name is not None:
+            raise InputError(
+                f"the report would overwrite '{path}', which is an input of this command.",
+                place=str(folder),
+                remedy=_ANOTHER_FOLDER,
+            )
 
 
 def write_report(
@@ -119,13 +165,13 @@ def write_report(
     """
     check_output_folder(folder)
     files = {
-        RESULT_FILE: json.dumps(result, indent=2, allow_nan=False) + "\n",
         LAYERS_FILE: layers_csv(result),
         ENERGY_FILE: energy_csv(energy_rows),
         ARCHITECTURE_FILE: resolved_yaml,
         PAGE_FILE: render_html(result, energy_rows),
+        RESULT_FILE: _json_text(result),
     }
-    _replace_folder(folder, files)
+    put_in_place(folder, files, outdated=REPORT.outdated)
     return ReportPaths(
         folder=folder,
         result=folder / RESULT_FILE,
@@ -137,14 +183,19 @@ def write_report(
 
 
 def write_comparison(folder: Path, results: Sequence[ResultMapping]) -> Path:
-    """Write `comparison.html` and `comparison.csv`; returns the path of the page."""
-    check_output_folder(folder)
+    """Write `comparison.html`, `comparison.csv` and `comparison.json`; returns the page's path."""
+    check_output_folder(folder, COMPARISON)
     files = {
         COMPARISON_FILE: comparison_html(results),
         COMPARISON_TABLE_FILE: compare_csv(results),
+        COMPARISON_RESULTS_FILE: _json_text(comparison_json(results)),
     }
-    _replace_folder(folder, files)
+    put_in_place(folder, files)
     return folder / COMPARISON_FILE
+
+
+def _json_text(value: Mapping[str, object]) -> str:
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
 def read_report(folder: Path) -> StoredReport:
@@ -184,51 +235,3 @@ def _read_text(path: Path) -> str:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the file cannot be read ({error}).", place=str(path)) from None
-
-
-def _real(folder: Path) -> Path:
-    """`folder` with symbolic links followed: a link is kept, what it points to is replaced."""
-    return Path(os.path.realpath(folder))
-
-
-def _replace_folder(folder: Path, files: Mapping[str, str]) -> None:
-    target = _real(folder)
-    token = secrets.token_hex(4)
-    fresh = target.with_name(f".{target.name}.{token}.new")
-    old = target.with_name(f".{target.name}.{token}.old")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        fresh.mkdir()
-        for name, text in files.items():
-            (fresh / name).write_text(_encodable(text), encoding="utf-8", newline="\n")
-        if target.exists():
-            _swap(target, fresh, old)
-        else:
-            fresh.rename(target)
-    except OSError as error:
-        raise InputError(
-            f"the report cannot be written ({error.strerror or error}).",
-            place=str(folder),
-            remedy="Give a writable folder with --out.",
-        ) from None
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
-def _swap(target: Path, fresh: Path, old: Path) -> None:
-    """Put `fresh` where `target` is; the user's own files move over, the old report goes."""
-    target.rename(old)
-    try:
-        fresh.rename(target)
-    except OSError:
-        old.rename(target)
-        raise
-    for entry in list(old.iterdir()):
-        if entry.name not in _OWN_FILES:
-            entry.rename(target / entry.name)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _encodable(text: str) -> str:
-    """`text` without lone surrogates, which a hostile name may hold and UTF-8 cannot."""
-    return text.encode("utf-8", "replace").decode("utf-8")

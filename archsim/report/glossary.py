@@ -48,7 +48,10 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
             "equal is part of the cost."
         ),
     ),
-    ("Vectors", "Input vectors that one sample sends through a layer's matrix."),
+    (
+        "Vectors",
+        "Input vectors that one sample sends through a layer's matrix; a step has a batch of samples.",
+    ),
     (
         "Utilisation",
         "Share of the cells of a layer's arrays that hold weights.",

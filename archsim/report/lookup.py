@@ -37,6 +37,12 @@ def rows(result: ResultMapping, *path: str) -> Sequence[Mapping[str, Any]]:
     return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
 
 
+def setting(result: ResultMapping, path: str) -> str:
+    """The value of a number of the architecture, as its file writes it; empty if not listed."""
+    values = (text(row, "value") for row in rows(result, "assumptions") if row.get("path") == path)
+    return next(values, "")
+
+
 def numbers(result: ResultMapping, *path: str) -> dict[str, float]:
     """The numeric entries of the object at `path`, in their order."""
     return {str(k): float(v) for k, v in section(result, *path).items() if _is_number(v)}

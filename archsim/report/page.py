@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from archsim.report import charts, palette, summary
+from archsim.report import charts, facts, palette, summary
 from archsim.report.glossary import GLOSSARY
 from archsim.report.layer_table import layer_table
 from archsim.report.lookup import number, numbers, rows, section, text
@@ -84,11 +84,12 @@ def _context(result: ResultMapping, energy_rows: Sequence[EnergyRow]) -> dict[st
         "machines": summary.machines(result),
         "baseline_notes": _notes(section(result, "baseline").get("notes")),
         "warnings": _warnings(result),
-        "facts": summary.fact_lists(result),
+        "facts": facts.fact_lists(result),
         "table": layer_table(result),
+        "samples": count(number(result, "workload", "batch")),
         "assumptions": assumptions,
         "assumed": sum(a.assumed for a in assumptions),
-        "reproduction": summary.reproduction(result),
+        "reproduction": facts.reproduction(result),
         "command": safe(text(result, "command")),
         "version": safe(text(result, "archsim_version")),
         **_pictures(result, energy_rows),
@@ -97,8 +98,8 @@ def _context(result: ResultMapping, energy_rows: Sequence[EnergyRow]) -> dict[st
 
 def _pictures(result: ResultMapping, energy_rows: Sequence[EnergyRow]) -> dict[str, Any]:
     paints = palette.component_paints(
-        numbers(result, "accelerator", key)
-        for key in ("energy_by_component_j", "area_by_component_m2")
+        [numbers(result, "accelerator", "energy_by_component_j")],
+        [numbers(result, "accelerator", "area_by_component_m2")],
     )
     energies, times = charts.layer_energy(energy_rows), charts.layer_time(result)
     network = charts.network_order(result)

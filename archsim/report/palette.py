@@ -42,15 +42,17 @@ OTHER_DARK = "#79818b"
 OTHER = "other"
 
 
-def component_paints(breakdowns: Iterable[Mapping[str, float]]) -> dict[str, str]:
+def component_paints(
+    energies: Iterable[Mapping[str, float]], areas: Iterable[Mapping[str, float]] = ()
+) -> dict[str, str]:
     """CSS class of each component that has its own colour; all the rest are `other`.
 
-    `breakdowns` are the maps that share a page (energy by component, area by component).  The
-    components with the largest share of any of them get the colours, in that order, so that a
-    small part of one chart never takes the colour that a large part of another needs.
+    The maps share a page.  Only the charts of energy stack components, so the colours go to the
+    components with the largest share of any of the energies, and what is left to those with the
+    largest share of any of the areas.
     """
-    names = _largest_share(breakdowns)
-    return {name: f"c{i}" for i, name in zip(range(len(COMPONENT_LIGHT)), names, strict=False)}
+    ranked = dict.fromkeys([*_largest_share(energies), *_largest_share(areas)])
+    return {name: f"c{i}" for i, name in zip(range(len(COMPONENT_LIGHT)), ranked, strict=False)}
 
 
 def _largest_share(maps: Iterable[Mapping[str, float]]) -> list[str]:

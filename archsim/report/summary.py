@@ -1,4 +1,4 @@
-"""The answer of a run in words: one sentence, a row of cards, tables of facts."""
+"""The answer of a run in words: one sentence, a row of cards, a table of machines."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from archsim.report.lookup import number, numbers, quotient, section, text
+from archsim.report.lookup import number, quotient, section, text
 from archsim.report.rows import ResultMapping
 from archsim.report.text import (
     NO_VALUE,
@@ -17,7 +17,6 @@ from archsim.report.text import (
     less_energy,
     percent,
     quantity,
-    quantity_by_name,
     safe,
     times,
     words,
@@ -31,22 +30,6 @@ class Card:
     label: str
     value: str
     note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A named value of a list of facts."""
-
-    label: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class FactList:
-    """Facts under a heading."""
-
-    title: str
-    facts: tuple[Fact, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +56,11 @@ class Machine:
     def energy_per_sample_j(self) -> float | None:
         """Energy of one sample in joules."""
         return quotient(self.step_energy_j, self.batch)
+
+    @property
+    def latency_per_sample_s(self) -> float | None:
+        """Time of a step over its samples, in seconds."""
+        return quotient(self.step_latency_s, self.batch)
 
     @property
     def average_power_w(self) -> float | None:
@@ -105,12 +93,29 @@ def answer_sentence(result: ResultMapping) -> str:
     if speed is None or energy is None:
         joules = quantity(number(result, "accelerator", "step_energy_j"), "J", 2)
         return f"{head}, for {joules}. No GPU was asked for to compare with."
-    link = "and" if (speed.value >= 1) == (energy.value >= 1) else "but"
     rival = gpu_name(text(result, "baseline", "gpu"))
-    comparison = f"{faster(speed.value)} {link} {less_energy(energy.value)} than one {rival}"
-    if comparison.startswith("as fast"):
-        comparison = comparison.replace(" than one ", " as one ", 1)
-    return f"{head}, {comparison}{'' if _calibrated(result) else ' (GPU model not calibrated)'}."
+    sure = "" if is_calibrated(result) else " (GPU model not calibrated)"
+    link = "and" if (speed.value >= 1) == (energy.value >= 1) else "but"
+    verdict = f"{faster(speed.value)} {link} {less_energy(energy.value)}"
+    if number(result, "baseline", "largest_batch") == 0:
+        return (
+            f"{head}; one {rival} cannot hold even one sample. Against one with memory enough, per "
+            f"sample: {verdict}{sure}."
+        )
+    if not gpu_fits(result):
+        best = count(number(result, "baseline", "best_batch", "batch"))
+        return (
+            f"{head}; one {rival} cannot hold this batch. Per sample, against its best batch of "
+            f"{best}: {verdict}{sure}."
+        )
+    than = "as" if verdict.startswith("as fast") else "than"
+    return f"{head}, {verdict} {than} one {rival}{sure}."
+
+
+def gpu_fits(result: ResultMapping) -> bool:
+    """Whether the GPU can hold the batch asked for; if not, ratios are per sample at its best one."""
+    baseline = section(result, "baseline")
+    return baseline.get("fits") is not False and baseline.get("compared") != "best_batch"
 
 
 def cards(result: ResultMapping) -> tuple[Card, ...]:
@@ -137,7 +142,7 @@ def certainty_card(result: ResultMapping) -> Card:
     energy = ratio(result, "energy_ratio")
     energy_span = interval(energy.low, energy.high) if energy is not None else ""
     notes = [f"Energy ratio {energy_span}." if span and energy_span else ""]
-    if result.get("baseline") is not None and not _calibrated(result):
+    if result.get("baseline") is not None and not is_calibrated(result):
         notes.append("The GPU model is not calibrated on measured throughput.")
     if result.get("accuracy") is None:
         notes.append("Whether the network still learns on this device was not simulated.")
@@ -146,7 +151,10 @@ def certainty_card(result: ResultMapping) -> Card:
 
 
 def machines(result: ResultMapping) -> tuple[Machine, ...]:
-    """The accelerator, then the GPU at the same batch, at its best batch, with its usual rule."""
+    """The accelerator, then the GPU at the same batch, at its best batch, with its usual rule.
+
+    Of a GPU that cannot hold the batch no times are given, since it does not take that step.
+    """
     batch = number(result, "workload", "batch")
     found = [
         _machine(
@@ -158,49 +166,24 @@ def machines(result: ResultMapping) -> tuple[Machine, ...]:
         return tuple(found)
     rival = gpu_name(text(baseline, "gpu"))
     optimizer = words(text(baseline, "optimizer"))
-    found.append(
-        _machine(rival, ", ".join(filter(None, ["at the same batch", optimizer])), baseline, batch)
-    )
+    fits = gpu_fits(result)
+    same = ["at the same batch", optimizer, "" if fits else "does not fit its memory"]
+    found.append(_machine(rival, _listed(same), baseline if fits else {}, batch))
     best, usual = section(baseline, "best_batch"), section(baseline, "usual_optimizer")
     if best:
         found.append(_machine(rival, "at its best batch", best, batch))
-    if usual:
+    if usual and fits:
         name = words(text(usual, "optimizer") or text(usual, "name"))
-        found.append(
-            _machine(
-                rival, ", ".join(filter(None, ["with its usual optimizer", name])), usual, batch
-            )
-        )
+        found.append(_machine(rival, _listed(["with its usual optimizer", name]), usual, batch))
     return tuple(found)
 
 
-def fact_lists(result: ResultMapping) -> tuple[FactList, ...]:
-    """Facts on the workload, the architecture, the chip's memory and wear, and the update."""
-    lists = (
-        FactList("Workload", _workload_facts(result)),
-        FactList("Architecture", _architecture_facts(result)),
-        FactList("GPU", _gpu_facts(result)),
-        FactList("Memory and wear", _memory_facts(result)),
-        FactList("One update of one full array", _named_facts(result, "accelerator", "update")),
-        FactList("Accuracy", _named_facts(result, "accuracy")),
-    )
-    return tuple(found for found in lists if found.facts)
+def _listed(parts: list[str]) -> str:
+    return ", ".join(part for part in parts if part)
 
 
-def reproduction(result: ResultMapping) -> tuple[Fact, ...]:
-    """What it takes to get the same numbers again: versions, seed, hashes."""
-    found = (
-        Fact("archsim", safe(text(result, "archsim_version"))),
-        Fact("created", safe(text(result, "created"))),
-        Fact("seed", safe(text(result, "seed"))),
-        Fact("network (SHA-256)", safe(text(result, "workload", "onnx_sha256"))),
-        Fact("architecture (SHA-256)", safe(text(result, "architecture", "sha256"))),
-        Fact("result schema", safe(text(result, "schema_version"))),
-    )
-    return tuple(fact for fact in found if fact.value)
-
-
-def _calibrated(result: ResultMapping) -> bool:
+def is_calibrated(result: ResultMapping) -> bool:
+    """Whether the GPU's efficiencies were fitted to measured throughput."""
     return bool(section(result, "baseline").get("calibrated", False))
 
 
@@ -213,18 +196,24 @@ def _ratio_cards(result: ResultMapping) -> tuple[Card, Card]:
             Card("Time per step", quantity(latency_s, "s")),
             Card("Energy per step", quantity(energy_j, "J")),
         )
-    baseline_s = quantity(number(result, "baseline", "step_latency_s"), "s")
-    baseline_j = quantity(number(result, "baseline", "step_energy_j"), "J")
+    chip, *rivals = machines(result)
+    if gpu_fits(result):
+        per, rival = "per step", rivals[0]
+        times_s = (chip.step_latency_s, rival.step_latency_s)
+        energies_j = (chip.step_energy_j, rival.step_energy_j)
+    else:
+        per, rival = f"per sample, GPU at batch {count(rivals[-1].batch)}", rivals[-1]
+        times_s = (chip.latency_per_sample_s, rival.latency_per_sample_s)
+        energies_j = (chip.energy_per_sample_j, rival.energy_per_sample_j)
     return (
-        _ratio_card(
-            speed, ("Speed-up", "Slow-down"), f"{quantity(latency_s, 's')} against {baseline_s}"
-        ),
-        _ratio_card(
-            energy,
-            ("Less energy", "More energy"),
-            f"{quantity(energy_j, 'J')} against {baseline_j}",
-        ),
+        _ratio_card(speed, ("Speed-up", "Slow-down"), f"{against(*times_s, 's')} {per}"),
+        _ratio_card(energy, ("Less energy", "More energy"), f"{against(*energies_j, 'J')} {per}"),
     )
+
+
+def against(ours: float | None, theirs: float | None, unit: str) -> str:
+    """Two values of one quantity: `1.9 ms against 27 ms`."""
+    return f"{quantity(ours, unit)} against {quantity(theirs, unit)}"
 
 
 def _ratio_card(found: Ratio, labels: tuple[str, str], note: str) -> Card:
@@ -234,7 +223,7 @@ def _ratio_card(found: Ratio, labels: tuple[str, str], note: str) -> Card:
     shown, low, high = (found.value, found.low, found.high) if better else inverse
     span = interval(low, high)
     value = times(shown) if shown is not None else NO_VALUE
-    note = f"{note} per step" + (f"; {span} within the given ranges" if span else "")
+    note += f"; {span} within the given ranges" if span else ""
     return Card(labels[0] if better else labels[1], value, note)
 
 
@@ -247,7 +236,9 @@ def _area_card(result: ResultMapping) -> Card:
 def _power_card(result: ResultMapping) -> Card:
     note = ""
     if section(result, "baseline"):
-        rival = _machine("", "", section(result, "baseline"), None)
+        best = section(result, "baseline", "best_batch")
+        shown = section(result, "baseline") if gpu_fits(result) else best
+        rival = _machine("", "", shown, None)
         note = (
             f"{gpu_name(text(result, 'baseline', 'gpu'))}: {quantity(rival.average_power_w, 'W')}"
         )
@@ -293,83 +284,4 @@ def _machine(
         step_latency_s=number(values, "step_latency_s"),
         samples_per_s=number(values, "samples_per_s"),
         step_energy_j=number(values, "step_energy_j"),
-    )
-
-
-def _workload_facts(result: ResultMapping) -> tuple[Fact, ...]:
-    get = section(result, "workload")
-    saved = number(get, "saved_activation_bytes")
-    return (
-        Fact("Parameters", count(number(get, "parameters"))),
-        Fact("of these on arrays", count(number(get, "analog_parameters"))),
-        Fact("Forward MACs per sample", count(number(get, "forward_macs"))),
-        Fact("Training MACs per sample", count(number(get, "training_macs"))),
-        Fact("Saved activations per sample", quantity(saved, "B")),
-    )
-
-
-def _architecture_facts(result: ResultMapping) -> tuple[Fact, ...]:
-    get = section(result, "architecture")
-    stale = number(result, "accelerator", "staleness_samples")
-    found = [
-        Fact("Device", safe(text(get, "device")) or NO_VALUE),
-        Fact("Update algorithm", words(text(get, "algorithm")) or NO_VALUE),
-        Fact("Replication", _replication(get.get("replication"))),
-    ]
-    if stale is not None:
-        found.append(Fact("Staleness of weights", f"{count(stale)} samples"))
-    return tuple(found)
-
-
-def _replication(value: object) -> str:
-    """Copies per layer: one number, a word, or the range over layers."""
-    if isinstance(value, Mapping):
-        copies = [v for v in value.values() if isinstance(v, (int, float))]
-        if not copies:
-            return NO_VALUE
-        low, high = count(min(copies)), count(max(copies))
-        return f"{low} to {high} copies" if low != high else f"{low} copies"
-    if isinstance(value, (int, float)):
-        return f"{count(value)} {'copy' if value == 1 else 'copies'}"
-    return words(str(value)) if value else NO_VALUE
-
-
-def _gpu_facts(result: ResultMapping) -> tuple[Fact, ...]:
-    baseline = section(result, "baseline")
-    if not baseline:
-        return ()
-    calibrated = "yes" if _calibrated(result) else "no"
-    return (
-        Fact("Model", gpu_name(text(baseline, "gpu"))),
-        Fact("Precision", safe(text(baseline, "precision")) or NO_VALUE),
-        Fact("Optimizer", words(text(baseline, "optimizer")) or NO_VALUE),
-        Fact("Memory needed", quantity(number(baseline, "memory_bytes"), "B")),
-        Fact("Share of peak rate reached", percent(number(baseline, "mfu"))),
-        Fact("Calibrated on measurements", calibrated),
-    )
-
-
-def _memory_facts(result: ResultMapping) -> tuple[Fact, ...]:
-    get = section(result, "accelerator")
-    wear = numbers(get, "endurance")
-    found = (
-        ("Activations kept on chip", number(get, "saved_activation_bytes_on_chip"), "B"),
-        ("Activations spilled off chip", number(get, "saved_activation_bytes_spilled"), "B"),
-        ("Pulses per device and step", wear.get("pulses_per_device_per_step"), ""),
-        ("Steps until worn out", wear.get("steps_to_wear_out"), ""),
-    )
-    return tuple(
-        Fact(label, quantity(value, unit) if unit else count(value))
-        for label, value, unit in found
-        if value is not None
-    )
-
-
-def _named_facts(result: ResultMapping, *path: str) -> tuple[Fact, ...]:
-    """Every plain entry of an object, its unit taken from its name."""
-    entries = section(result, *path).items()
-    return tuple(
-        Fact(*quantity_by_name(str(name), value))
-        for name, value in entries
-        if not isinstance(value, (Mapping, list))
     )

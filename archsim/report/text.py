@@ -14,6 +14,7 @@ from archsim.units import format_quantity
 
 NO_VALUE = "–"
 _NBSP = "\N{NO-BREAK SPACE}"
+_MINUS = "\N{MINUS SIGN}"
 _TIMES = "\N{MULTIPLICATION SIGN}"
 # Below half a per cent of difference two machines count as equal.
 _PARITY = 0.005
@@ -73,6 +74,24 @@ def percent(share: float | None) -> str:
         return f"<{_NBSP}0.1{_NBSP}%"
     text = f"{value:.1f}" if 0 < value < 9.95 else f"{value:.0f}"
     return f"{text}{_NBSP}%"
+
+
+def signed_percent(share: float | None) -> str:
+    """A relative change in per cent with its sign; `=` for none."""
+    if share is None:
+        return NO_VALUE
+    if share == 0:
+        return "="
+    sign = "+" if share > 0 else _MINUS
+    shown = percent(abs(share))
+    return shown if shown.startswith("<") else f"{sign}{shown}"
+
+
+def signed(change: float, unit: str) -> str:
+    """A difference with its sign; `=` for none."""
+    if change == 0:
+        return "="
+    return f"{'+' if change > 0 else _MINUS}{quantity(abs(change), unit)}"
 
 
 def times(ratio: float) -> str:

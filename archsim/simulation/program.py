@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from archsim.fields import FloatArray
 from archsim.hardware.digital import OPERATIONS
 from archsim.mapping import MatrixTable
+from archsim.workload.collecting import collection_paused
 from archsim.workload.graph import (
     NO_WORK,
     OpKind,
@@ -116,6 +117,7 @@ class Program:
         return np.flatnonzero([kind in kinds for kind in self.kind])
 
 
+@collection_paused()
 def lower(training: TrainingGraph) -> Program:
     """Flatten a training graph into arrays; pure, and independent of any hardware."""
     workload = training.workload

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from archsim.workload.graph import Op, OpKind, Workload
+from archsim.workload.modules import made_up
 
 Value: TypeAlias = str | int
 
@@ -24,7 +25,7 @@ class Verdict(StrEnum):
 
     IDENTICAL = "identical"  # the same operators under the same names, connected alike
     SAME_STRUCTURE = "same_structure"  # the same under other names
-    SAME_PRODUCTS = "same_products"  # the same weight matrices, used alike, and the same MACs
+    SAME_PRODUCTS = "same_products"  # products with matrices of the same sizes, and the same MACs
     DIFFERENT = "different"
 
 
@@ -46,14 +47,17 @@ class Difference:
     """The comparison of two networks; operators are in topological order.
 
     `rewired` counts connections between matched operators that only one of the networks has.
-    `same_matrices` tells whether both have the same sizes of weight matrices, each with the same
-    uses, and `same_macs` whether weight and dynamic matmuls need the same multiply-accumulates.
+    `same_uses` tells whether both multiply by matrices of the same sizes equally often,
+    `same_matrices` whether also the same uses share a matrix (exporters merge equal weights, and
+    lose ties), and `same_macs` whether weight and dynamic matmuls need the same
+    multiply-accumulates.
     """
 
     pairs: tuple[Pair, ...]
     removed: tuple[Op, ...]
     added: tuple[Op, ...]
     rewired: int
+    same_uses: bool
     same_matrices: bool
     same_macs: bool
 
@@ -65,10 +69,11 @@ class Difference:
     @property
     def verdict(self) -> Verdict:
         """How alike the networks are."""
-        if not (self.changed or self.removed or self.added or self.rewired):
+        apart = self.changed or self.removed or self.added or self.rewired
+        if self.same_matrices and not apart:
             by_name = all(pair.by_name for pair in self.pairs)
             return Verdict.IDENTICAL if by_name else Verdict.SAME_STRUCTURE
-        if self.same_matrices and self.same_macs:
+        if self.same_uses and self.same_macs:
             return Verdict.SAME_PRODUCTS
         return Verdict.DIFFERENT
 
@@ -76,19 +81,22 @@ class Difference:
 def difference(before: Workload, after: Workload) -> Difference:
     """Compare two bound networks.
 
-    A shared name counts only if the operators under it are of one kind, and not at all where most
-    of the shared names stand for different operators, as the numbered names of exporters do.
+    A shared name counts if the operators under it are of one kind.  Numbers that an exporter gave
+    (`node_3`) count only where most of them stand for equal operators, or as the last resort.
     """
     matching = _Matching(before, after)
-    matching.by_name()
+    matching.by_name(lambda op: not made_up(op))
+    matching.by_number()
     matching.in_order(lambda op, workload: _key(traits(op, workload)))
     matching.in_order(_size)
+    matching.by_name(made_up)
     return Difference(
         pairs=tuple(matching.pairs()),
         removed=tuple(matching.left.values()),
         added=tuple(matching.right.values()),
         rewired=_rewired(before, after, matching.partner),
-        same_matrices=_matrix_uses(before) == _matrix_uses(after),
+        same_uses=_sizes(before).total == _sizes(after).total,
+        same_matrices=_sizes(before).by_matrix == _sizes(after).by_matrix,
         same_macs=_products(before) == _products(after),
     )
 
@@ -126,20 +134,28 @@ class _Matching:
         self.right = {op.name: op for op in after.ops}
         self.partner: dict[str, str] = {}
 
-    def by_name(self) -> None:
-        """Pair what is called alike, if names mean the same in both networks."""
-        shared = [
-            name
-            for name, op in self.left.items()
-            if name in self.right and self.right[name].kind is op.kind
-        ]
-        alike = sum(
+    def by_name(self, chosen: Callable[[Op], bool]) -> None:
+        """Pair what is called alike and of one kind, among the operators chosen."""
+        for name in self._shared(chosen):
+            self._pair(name, name)
+
+    def by_number(self) -> None:
+        """Pair made-up names that are alike, if most of them stand for equal operators."""
+        shared = self._shared(made_up)
+        equal = sum(
             traits(self.left[name], self._before) == traits(self.right[name], self._after)
             for name in shared
         )
-        if 2 * alike >= len(shared):
+        if 2 * equal > len(shared):
             for name in shared:
                 self._pair(name, name)
+
+    def _shared(self, chosen: Callable[[Op], bool]) -> list[str]:
+        return [
+            name
+            for name, op in self.left.items()
+            if chosen(op) and name in self.right and self.right[name].kind is op.kind
+        ]
 
     def in_order(self, classify: _Classify) -> None:
         """Pair operators of one class, the first with the first; a class of None has no pairs."""
@@ -194,15 +210,30 @@ def _rewired(before: Workload, after: Workload, partner: Mapping[str, str]) -> i
     return len(ours ^ theirs)
 
 
-def _matrix_uses(workload: Workload) -> Counter[tuple[int, int, int, tuple[int, ...]]]:
-    """How often each size of matrix occurs, with the vectors that its uses push through it."""
-    uses: dict[str, list[int]] = {name: [] for name in workload.matrices}
+_Use: TypeAlias = tuple[int, int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """How often each size of product with a matrix occurs, over all and by shared matrix."""
+
+    total: Counter[_Use]
+    by_matrix: Counter[tuple[_Use, ...]]
+
+
+def _sizes(workload: Workload) -> _Sizes:
+    uses: dict[str, list[_Use]] = {}
     for op in workload.ops:
         if op.weight is not None:
-            uses[op.weight.matrix].append(op.weight.vectors)
-    return Counter(
-        (matrix.inputs, matrix.outputs, matrix.blocks, tuple(sorted(uses[name])))
-        for name, matrix in workload.matrices.items()
+            matrix, use = workload.matrices[op.weight.matrix], op.weight
+            sides = (matrix.inputs, matrix.outputs)
+            inputs, outputs = sides[::-1] if use.transposed else sides
+            uses.setdefault(use.matrix, []).append(
+                (inputs, outputs, matrix.blocks, use.vectors, use.sequential_steps)
+            )
+    return _Sizes(
+        Counter(use for found in uses.values() for use in found),
+        Counter(tuple(sorted(found)) for found in uses.values()),
     )
 
 

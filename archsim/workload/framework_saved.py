@@ -18,6 +18,7 @@ accelerator keeps, since PyTorch leaves that to its vendors' libraries.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
@@ -31,6 +32,8 @@ _DEFAULT_BYTES = 4
 # Views of one storage: what torch's slicing, reshaping and transposing export to.
 _WHOLE_VIEWS = frozenset({"Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity"})
 _PART_VIEWS = frozenset({"Slice", "Split", "Gather"})
+
+_PRODUCT_NAME = re.compile(r"mul(_\d+)?")
 
 _Tensors: TypeAlias = Mapping[str, TensorInfo]
 _Rule: TypeAlias = Callable[[Op, _Tensors, Scope], tuple[Saved, ...]]
@@ -68,7 +71,14 @@ def _normalised(op: Op, tensors: _Tensors, scope: Scope) -> tuple[Saved, ...]:
 
 
 def _scaled_by_rms(op: Op, tensors: _Tensors, scope: Scope) -> tuple[Saved, ...]:
-    return (*_input(op, tensors, scope), Saved(f"{op.outputs[0]}/statistics", op.forward.sqrt))
+    """The input and one number per vector, and the normalised vectors where the source multiplies
+    them by the scale itself: an exporter that puts the operator together keeps the product's name.
+    """
+    result = op.outputs[0]
+    kept = (*_input(op, tensors, scope), Saved(f"{result}/statistics", op.forward.sqrt))
+    if _PRODUCT_NAME.fullmatch(result) is None or not scope.trained(op):
+        return kept
+    return (*kept, Saved(f"{result}/normalised", tensors[result].elements))
 
 
 def _attention(op: Op, tensors: _Tensors, scope: Scope) -> tuple[Saved, ...]:

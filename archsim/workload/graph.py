@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import cached_property
 
 import networkx as nx
 
@@ -59,11 +60,36 @@ class DigitalWork:
     read_parameters: int = 0
 
     def __add__(self, other: DigitalWork) -> DigitalWork:
-        return DigitalWork(*(getattr(self, f) + getattr(other, f) for f in WORK_FIELDS))
+        # Written out: half a million of these are made for a large network.
+        return DigitalWork(
+            self.add + other.add,
+            self.mul + other.mul,
+            self.div + other.div,
+            self.exp + other.exp,
+            self.log + other.log,
+            self.sqrt + other.sqrt,
+            self.special + other.special,
+            self.compare + other.compare,
+            self.read + other.read,
+            self.written + other.written,
+            self.read_parameters + other.read_parameters,
+        )
 
     def scaled(self, factor: int) -> DigitalWork:
         """The work of `factor` repetitions."""
-        return DigitalWork(*(getattr(self, f) * factor for f in WORK_FIELDS))
+        return DigitalWork(
+            self.add * factor,
+            self.mul * factor,
+            self.div * factor,
+            self.exp * factor,
+            self.log * factor,
+            self.sqrt * factor,
+            self.special * factor,
+            self.compare * factor,
+            self.read * factor,
+            self.written * factor,
+            self.read_parameters * factor,
+        )
 
     @property
     def operations(self) -> int:
@@ -292,7 +318,7 @@ class Workload:
         found: Op = self.graph.nodes[name]["op"]
         return found
 
-    @property
+    @cached_property
     def ops(self) -> tuple[Op, ...]:
         """All operators in a topological order that depends only on the file."""
         return tuple(

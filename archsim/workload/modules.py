@@ -87,11 +87,16 @@ def full_label(op: Op, path: Path) -> str:
     That is a label that repeats the module or the type, or that the exporter made up (`node_3`).
     """
     label = leaf_label(op)
-    plain = label.rstrip("0123456789").removesuffix("_")
-    made_up = label.startswith("node_") or plain in {op.op_type, "n"}
-    if path and (label == path[-1] or made_up):
+    if path and (label == path[-1] or made_up(op)):
         return ".".join(path)
     return ".".join((*path, label))
+
+
+def made_up(op: Op) -> bool:
+    """Whether an operator's label is only a number, perhaps with its type (`node_3`, `Conv_12`)."""
+    label = leaf_label(op)
+    plain = label.rstrip("0123456789").removesuffix("_")
+    return label.startswith("node_") or plain in {op.op_type, "n", ""}
 
 
 @dataclass(slots=True)

@@ -20,8 +20,15 @@ _PLACES = MappingProxyType(
 )
 
 
+def place_of(kind: OpKind) -> str:
+    """The part of a chip that operators of a kind occupy."""
+    return _PLACES.get(kind, _VECTOR_UNIT)
+
+
 def where_it_runs(op: Op) -> str:
     """The part of a chip that an operator occupies, or `free` if only metadata changes."""
     if op.kind is OpKind.MOVEMENT and op.forward == NO_WORK:
         return FREE
-    return _PLACES.get(op.kind, _VECTOR_UNIT)
+    if op.weight is not None and op.weight.content:
+        return place_of(OpKind.DYNAMIC_MATMUL)  # a matrix that every step computes anew
+    return place_of(op.kind)

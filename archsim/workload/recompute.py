@@ -78,16 +78,16 @@ def _place(op: Op, glob: str) -> str | None:
     return None
 
 
-def rerun(members: Sequence[Op], saved: Callable[[Op], Sequence[Saved]], workload: Workload) -> Rerun:
+def rerun(
+    members: Sequence[Op], saved: Callable[[Op], Sequence[Saved]], workload: Workload
+) -> Rerun:
     """What of a region runs again; `saved` says what the backward of an operator needs.
 
     The closure of everything that backward operators of the region need, back to what comes from
     outside; an internal value of an operator (gates, probabilities) is made by running it again.
     """
     producer = {tensor: op for op in members for tensor in op.outputs}
-    needed = dict.fromkeys(
-        (item.tensor, op.name) for op in members for item in saved(op)
-    )
+    needed = dict.fromkeys((item.tensor, op.name) for op in members for item in saved(op))
     by_name = {op.name: op for op in members}
     again: set[str] = set()
     kept: dict[str, Saved] = {}

@@ -1,24 +1,42 @@
-"""What a file `workloads/NAME.yaml` says: a network's builder with its sizes, and how it is trained.
+"""What a workload's YAML file says: a network, and what ONNX does not carry of its training.
 
     description: ResNet-50 v1.5 on ImageNet
     network: {kind: resnet, block: bottleneck, layers: [3, 4, 6, 3]}
-    dims: {}                      # defaults of symbolic dimensions other than the batch
     training: {loss: cross_entropy, optimizer: momentum}
     references: ["He et al. 2015, arXiv:1512.03385"]
 
-`WORKLOAD_MODEL` is the type to validate such a file with; its `build` writes the ONNX model.  A new
-family is one builder file, one class here, one entry in `Network`.
+or, with a network of one's own:
+
+    model: exports/translator.onnx     # relative to this file
+    dims: {seq: 384}                   # sizes of symbolic dimensions
+    shapes: {pixel_values: [1, 3, 224, 224]}
+    batch: 32                          # samples of a training step
+    counts: {decoder_loop: 20}         # what only a run would tell: iterations, elements found
+    training:
+      loss: cross_entropy
+      loss_outputs: [logits, "aux_*"]  # default: every floating-point output
+      frozen: ["backbone.*"]
+      input_gradients: [pixel_values]
+      recompute: ["*layers.?"]         # or all
+      optimizer: adamw
+    ties:
+      tie: [[wte.weight, "onnx::MatMul_7"]]   # one tensor that the exporter wrote twice
+      untie: ["*norm*.weight"]                # equal tensors that the exporter merged
+
+`WORKLOAD_MODEL` is the type to validate such a file with.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Discriminator, Field, model_validator
+from pydantic import Field, model_validator
 
 from archsim.errors import did_you_mean
-from archsim.fields import Component, Quantity
+from archsim.fields import Component
+from archsim.workload.network_spec import Count, Network
+from archsim.workload.recompute import Recompute
+from archsim.workload.ties import NO_TIES, Ties
 from archsim.workload.training import Loss, Optimizer, TrainingOptions
 
 if TYPE_CHECKING:
@@ -26,244 +44,85 @@ if TYPE_CHECKING:
 
     import onnx
 
-Count: TypeAlias = Annotated[int, Quantity(minimum=1, maximum=10**9, integer=True)]
-Layers: TypeAlias = Annotated[int, Quantity(minimum=1, maximum=1000, integer=True)]
-
-
-class NetworkSpec(Component):
-    """A family of networks with its sizes; `symbols` are its symbolic dimensions less the batch."""
-
-    symbols: ClassVar[tuple[str, ...]] = ()
-
-    @abstractmethod
-    def build(self, name: str) -> onnx.ModelProto:
-        """Write the network as an ONNX model whose graph is called `name`."""
-
-
-class MlpSpec(NetworkSpec):
-    """A multilayer perceptron: `widths` from the input to the output."""
-
-    kind: Literal["mlp"] = "mlp"
-    widths: Annotated[tuple[Count, ...], Field(min_length=2)] = (784, 256, 128, 10)
-    activation: Literal["relu", "tanh", "sigmoid"] = "relu"
-
-    def build(self, name: str) -> onnx.ModelProto:
-        """Write the network as an ONNX model."""
-        from archsim.workload.builders.mlp import mlp
-
-        return mlp(name, widths=self.widths, activation=self.activation)
-
-
-class LenetSpec(NetworkSpec):
-    """LeNet-5 on 28 x 28 grey images."""
-
-    kind: Literal["lenet"] = "lenet"
-    classes: Count = 10
-    activation: Literal["relu", "tanh"] = "relu"
-    pooling: Literal["max", "average"] = "max"
-
-    def build(self, name: str) -> onnx.ModelProto:
-        """Write the network as an ONNX model."""
-        from archsim.workload.builders.lenet import lenet
-
-        return lenet(name, classes=self.classes, activation=self.activation, pooling=self.pooling)
-
-
-class VggSpec(NetworkSpec):
-    """Stages of 3 x 3 convolutions, each ended by 2 x 2 max pooling, then linear layers."""
-
-    kind: Literal["vgg"] = "vgg"
-    channels: Count = 3
-    side: Count = 32
-    stages: tuple[tuple[Count, ...], ...] = ((128, 128), (256, 256), (512, 512))
-    hidden: tuple[Count, ...] = (1024,)
-    classes: Count = 10
-    bias: bool = False
-
-    @model_validator(mode="after")
-    def _halves(self) -> Self:
-        pixels = 2 ** len(self.stages)
-        if self.side % pixels:
-            raise ValueError(
-                f"side {self.side} is not divisible by {pixels}, as the halvings after"
-                f" {len(self.stages)} stages need"
-            )
-        return self
-
-    def build(self, name: str) -> onnx.ModelProto:
-        """Write the network as an ONNX model."""
-        from archsim.workload.builders.vgg import vgg
-
-        return vgg(
-            name,
-            image=(self.channels, self.side),
-            stages=self.stages,
-            hidden=self.hidden,
-            classes=self.classes,
-            bias=self.bias,
-        )
-
-
-class ResnetSpec(NetworkSpec):
-    """A residual network for images of `side` x `side` pixels; `layers` counts blocks per stage."""
-
-    kind: Literal["resnet"] = "resnet"
-    block: Literal["basic", "bottleneck"]
-    layers: Annotated[tuple[Layers, ...], Field(min_length=1, max_length=8)]
-    classes: Count = 1000
-    side: Annotated[int, Quantity(minimum=32, maximum=65536, integer=True)] = 224
-
-    def build(self, name: str) -> onnx.ModelProto:
-        """Write the network as an ONNX model."""
-        from archsim.workload.builders.resnet import resnet
-
-        return resnet(
-            name, block=self.block, layers=self.layers, classes=self.classes, side=self.side
-        )
-
-
-class TransformerSpec(NetworkSpec):
-    """What every transformer has: `layers` of `width` with `heads` that share the width."""
-
-    layers: Layers = 12
-    width: Count = 768
-    heads: Count = 12
-
-    @model_validator(mode="after")
-    def _divides(self) -> Self:
-        if self.width % self.heads:
-            raise ValueError(f"width {self.width} is not divisible by {self.heads} heads")
-        return self
-
-
-class BertSpec(TransformerSpec):
-    """A BERT encoder with pooler; `inner` is the width of the feed-forward layer."""
-
-    symbols: ClassVar[tuple[str, ...]] = ("seq",)
-    kind: Literal["bert"] = "bert"
-    inner: Count = 3072
-    vocabulary: Count = 30522
-    longest: Count = 512
-
-    def build(self, name: str) -> onnx.ModelProto:
-        """Write the network as an ONNX model."""
-        from archsim.workload.builders.bert import bert
-
-        return bert(
-            name,
-            layers=self.layers,
-            width=self.width,
-            heads=self.heads,
-            inner=self.inner,
-            vocabulary=self.vocabulary,
-            longest=self.longest,
-        )
-
-
-class Gpt2Spec(TransformerSpec):
-    """A GPT-2 decoder with tied head; `longest` is the longest sequence it has positions for."""
-
-    symbols: ClassVar[tuple[str, ...]] = ("seq",)
-    kind: Literal["gpt2"] = "gpt2"
-    vocabulary: Count = 50257
-    longest: Count = 1024
-
-    def build(self, name: str) -> onnx.ModelProto:
-        """Write the network as an ONNX model."""
-        from archsim.workload.builders.gpt2 import gpt2
-
-        return gpt2(
-            name,
-            layers=self.layers,
-            width=self.width,
-            heads=self.heads,
-            vocabulary=self.vocabulary,
-            longest=self.longest,
-        )
-
-
-class LstmSpec(NetworkSpec):
-    """An LSTM language model of `layers` with `width` units."""
-
-    symbols: ClassVar[tuple[str, ...]] = ("seq",)
-    kind: Literal["lstm"] = "lstm"
-    layers: Layers = 2
-    width: Count = 650
-    vocabulary: Count = 10000
-
-    def build(self, name: str) -> onnx.ModelProto:
-        """Write the network as an ONNX model."""
-        from archsim.workload.builders.lstm import lstm_language_model
-
-        return lstm_language_model(
-            name, layers=self.layers, width=self.width, vocabulary=self.vocabulary
-        )
-
-
-class VitSpec(TransformerSpec):
-    """A vision transformer on images of `side` x `side` pixels cut into `patch` x `patch`."""
-
-    kind: Literal["vit"] = "vit"
-    inner: Count = 3072
-    patch: Count = 16
-    side: Count = 224
-    classes: Count = 1000
-
-    @model_validator(mode="after")
-    def _cuts(self) -> Self:
-        if self.side % self.patch:
-            raise ValueError(f"side {self.side} is not divisible by patch {self.patch}")
-        return self
-
-    def build(self, name: str) -> onnx.ModelProto:
-        """Write the network as an ONNX model."""
-        from archsim.workload.builders.vit import vit
-
-        return vit(
-            name,
-            layers=self.layers,
-            width=self.width,
-            heads=self.heads,
-            inner=self.inner,
-            patch=self.patch,
-            side=self.side,
-            classes=self.classes,
-        )
-
-
-Network: TypeAlias = Annotated[
-    MlpSpec | LenetSpec | VggSpec | ResnetSpec | BertSpec | Gpt2Spec | LstmSpec | VitSpec,
-    Discriminator("kind"),
-]
-
 
 class TrainingSpec(Component):
-    """How the network is usually trained; the command line may say otherwise."""
+    """How the network is trained; the command line may name another optimizer.
+
+    `frozen` are globs over parameters, `loss_outputs` over outputs, `recompute` over the names of
+    operators or modules (or `all`, or `none`); `input_gradients` names inputs of the network.
+    """
 
     loss: Loss = "cross_entropy"
+    loss_outputs: tuple[str, ...] = ()
     optimizer: Optimizer = "sgd"
     frozen: tuple[str, ...] = ()
+    input_gradients: tuple[str, ...] = ()
+    recompute: Recompute = "none"
 
     def options(self) -> TrainingOptions:
         """The same as options of `training_graph`."""
-        return TrainingOptions(loss=self.loss, optimizer=self.optimizer, frozen=self.frozen)
+        return TrainingOptions(
+            loss=self.loss,
+            frozen=self.frozen,
+            input_gradients=self.input_gradients,
+            optimizer=self.optimizer,
+            loss_outputs=self.loss_outputs,
+            recompute=self.recompute,
+        )
+
+
+class TiesSpec(Component):
+    """Which stored tensors are one parameter, where that differs from what the file stores.
+
+    Each list of `tie` names stored tensors that are one (of one shape, or transposed); a stored
+    tensor that a glob of `untie` matches becomes a parameter of its own for each operator that
+    reads it.
+    """
+
+    tie: tuple[Annotated[tuple[str, ...], Field(min_length=2)], ...] = ()
+    untie: tuple[str, ...] = ()
+
+    def ties(self) -> Ties:
+        """The same for the importer."""
+        return Ties(self.tie, self.untie) if self.tie or self.untie else NO_TIES
 
 
 class WorkloadSpec(Component):
-    """A built-in network: what it is, its default dimensions, how it is trained, where it is from.
+    """A network, its default dimensions, how it is trained, and where it is from.
 
-    `name` is the file's, unless it says another.  `dims` gives a default to every symbolic dimension of the network except the batch.
+    Either `network`, which archsim builds, or `model`, the path of an ONNX file relative to this
+    one.  `name` is the file's, unless it says another.  `dims` and `shapes` bind symbolic dimensions
+    (all of them but the batch, where archsim builds the network); `batch` is the number of samples
+    of a training step; `counts` says, by the names of nodes, how often a loop runs or how many
+    elements a search finds.
     """
 
     name: str = ""
-    description: str
-    network: Network
+    description: str = ""
+    network: Network | None = None
+    model: str | None = None
     dims: dict[str, Count] = Field(default_factory=dict)
+    shapes: dict[str, tuple[Count, ...]] = Field(default_factory=dict)
+    batch: Count | None = None
+    counts: dict[str, Count] = Field(default_factory=dict)
     training: TrainingSpec = Field(default_factory=TrainingSpec)
+    ties: TiesSpec = Field(default_factory=TiesSpec)
     references: tuple[str, ...] = ()
 
     @model_validator(mode="after")
+    def _one_network(self) -> Self:
+        if (self.network is None) == (self.model is None):
+            found = "both 'network' and 'model'" if self.model else "neither 'network' nor 'model'"
+            raise ValueError(
+                f"{found}; expected one of them: a network that archsim builds, such as"
+                " network: {kind: lenet}, or the path of an ONNX file, such as model: net.onnx"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _every_symbol_has_a_default(self) -> Self:
+        if self.network is None or self.shapes:
+            return self
         symbols = self.network.symbols
         for name in self.dims:
             if name not in symbols:
@@ -280,7 +139,12 @@ class WorkloadSpec(Component):
         return self
 
     def build(self) -> onnx.ModelProto:
-        """Write the network as an ONNX model; the same specification gives the same bytes."""
+        """Write the network as an ONNX model; the same specification gives the same bytes.
+
+        Raises `TypeError` if the network is a file.
+        """
+        if self.network is None:
+            raise TypeError(f"'{self.name}' is read from {self.model}")
         return self.network.build(self.name or self.network.kind)
 
 

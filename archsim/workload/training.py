@@ -7,7 +7,7 @@ gradient is asked for, lies upstream of it and the loss lies downstream.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import networkx as nx
@@ -19,9 +19,16 @@ from archsim.workload.backward import (
     forward_task,
     task_name,
 )
+from archsim.workload.collecting import collection_paused
 from archsim.workload.digital_training import Ending, gradient_sum_work, loss_work, optimizer_work
 from archsim.workload.framework_saved import framework_bytes, framework_saved, merge_storages
-from archsim.workload.gradients import Scope, carries_back, gradient_scope, is_recurrent
+from archsim.workload.gradients import (
+    Scope,
+    carries_back,
+    gradient_scope,
+    is_recurrent,
+    matrix_parameters,
+)
 from archsim.workload.graph import NO_WORK, Note, Op, OpKind, Saved, Workload
 from archsim.workload.recompute import Regions, kept_with, regions, rerun
 from archsim.workload.saved import merge_saved, saved_by, saved_bytes
@@ -44,14 +51,18 @@ __all__ = [
     "TrainingOptions",
     "TrainingTask",
     "accelerator_saved_bytes",
+    "check_options",
     "saved_activation_bytes",
     "training_graph",
 ]
 
 _LOSS = "loss"
 _OPTIMIZER = "optimizer"
+# Hundred parallel uses of a matrix: more edges than that say nothing more.
+_MOST_ORDERED_PAIRS = 10_000
 
 
+@collection_paused()
 def training_graph(
     workload: Workload,
     options: TrainingOptions = TrainingOptions(),  # noqa: B008 (frozen)
@@ -82,6 +93,13 @@ def training_graph(
     )
 
 
+def check_options(workload: Workload, options: TrainingOptions) -> None:
+    """Raise `InputError` for patterns, outputs and inputs that the network does not have."""
+    ops = workload.ops
+    gradient_scope(workload, ops, options)
+    regions(workload, ops, options.recompute)
+
+
 def saved_activation_bytes(graph: TrainingGraph) -> int:
     """Bytes that PyTorch keeps between forward and backward, over one evaluation of the graph."""
     return framework_bytes(graph.framework_saved, graph.workload.tensors)
@@ -95,9 +113,7 @@ def accelerator_saved_bytes(graph: TrainingGraph) -> int:
 class _Assembly:
     """The graph while it is put together; used once, inside `training_graph`."""
 
-    def __init__(
-        self, workload: Workload, ops: Sequence[Op], scope: Scope, areas: Regions
-    ) -> None:
+    def __init__(self, workload: Workload, ops: Sequence[Op], scope: Scope, areas: Regions) -> None:
         self._workload = workload
         self._ops = ops
         self._scope = scope
@@ -112,6 +128,7 @@ class _Assembly:
         # Gradients of each tensor: for every contribution, the tasks that must be done.
         self._contributions: dict[str, list[tuple[str, ...]]] = {}
         self._producer = {tensor: op for op in ops for tensor in op.outputs}
+        self._position = {op.name: index for index, op in enumerate(ops)}
 
     def _add(self, task: TrainingTask, after: Iterable[str]) -> None:
         self._graph.add_node(task.name, task=task)
@@ -218,7 +235,7 @@ class _Assembly:
         carried back to it, so all that enters the cell waits for that: all but the products
         themselves, and what comes after them inside one step.
         """
-        forward, target = self._workload.graph, self._producer.get(tensor)
+        target = self._producer.get(tensor)
         products = {
             product.name: product
             for name in op.inputs
@@ -228,8 +245,14 @@ class _Assembly:
             task_name(name, TaskKind.INPUT_GRADIENT)
             for name, product in products.items()
             if carries_back(product, self._scope)
-            and (target is None or not nx.has_path(forward, name, target.name))
+            and (target is None or not self._leads_to(name, target.name))
         )
+
+    def _leads_to(self, first: str, second: str) -> bool:
+        """Whether the operator `second` depends on `first`; what comes earlier does not."""
+        if self._position[second] < self._position[first]:
+            return False
+        return bool(nx.has_path(self._workload.graph, first, second))
 
     def _gradient_of(self, tensor: str, owner: str) -> tuple[str, ...]:
         """The tasks after which the gradient of `tensor` is complete; adds its sum if it has one."""
@@ -260,23 +283,37 @@ class _Assembly:
                 reads.setdefault(task.weight.matrix, []).append(name)
             elif task.weight is not None and task.kind is TaskKind.WEIGHT_GRADIENT:
                 updates.setdefault(task.weight.matrix, []).append(name)
+        last = self._last_of(reads)
         for matrix, waiting in updates.items():
-            last = self._last_of(reads.get(matrix, []))
-            self._graph.add_edges_from((read, update) for update in waiting for read in last)
+            done = last.get(matrix, [])
+            first = waiting
+            if len(waiting) * len(done) > _MOST_ORDERED_PAIRS:
+                # Updates of one matrix follow each other on its arrays, so the others can wait for
+                # the first instead of all for all.
+                first = waiting[:1]
+                self._graph.add_edges_from((waiting[0], update) for update in waiting[1:])
+            self._graph.add_edges_from((read, update) for update in first for read in done)
 
-    def _last_of(self, names: Sequence[str]) -> list[str]:
-        """Those of `names` (in the order of derivation) that no other of them waits for.
+    def _last_of(self, reads: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        """For each matrix, those of its reads that no other of them waits for.
 
         Waiting for these is waiting for all; an unrolled recurrence of T steps then needs T edges
         instead of T squared.
         """
-        last: list[str] = []
-        covered: set[str] = set()
-        for name in reversed(names):
-            if name not in covered:
-                last.append(name)
-                if len(names) > 1:
-                    covered |= nx.ancestors(self._graph, name)
+        last = {matrix: list(names) for matrix, names in reads.items() if len(names) == 1}
+        bits = {m: 1 << i for i, m in enumerate(m for m, names in reads.items() if m not in last)}
+        if not bits:
+            return last
+        own = {name: bit for matrix, bit in bits.items() for name in reads[matrix]}
+        # The matrices that are read by something later, one bit each; tasks are derived in order.
+        later: dict[str, int] = {}
+        for name in reversed(list(self._graph.nodes)):
+            seen = 0
+            for follower in self._graph.successors(name):
+                seen |= later[follower] | own.get(follower, 0)
+            later[name] = seen
+        for matrix, bit in bits.items():
+            last[matrix] = [name for name in reversed(reads[matrix]) if not later[name] & bit]
         return last
 
     def add_optimizer(self, optimizer: Optimizer) -> None:
@@ -318,8 +355,16 @@ class _Assembly:
                 for name in updated
                 if not (matrix := self._workload.matrices[name]).computed
             ),
+            trained=self._trained(updated),
             notes=notes,
         )
+
+    def _trained(self, updated: Container[str]) -> tuple[str, ...]:
+        """The parameters that get a gradient, given the matrices that do."""
+        backing = matrix_parameters(self._ops, self._workload)
+        learned = {name for matrix in backing if matrix in updated for name in backing[matrix]}
+        learned.update(self._learned)
+        return tuple(name for name in self._workload.parameters if name in learned)
 
 
 def _macs(workload: Workload, tasks: Iterable[TrainingTask]) -> TrainingMacs:

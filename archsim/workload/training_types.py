@@ -117,7 +117,8 @@ class TrainingGraph:
     forward pass for the backward pass, each tensor once, `framework_saved` what PyTorch keeps (see
     `archsim.workload.framework_saved`); `digital_parameters` is the number of trainable elements that
     a digital optimizer updates, `analog_parameters` that of the weights of weight matmuls (a table
-    that is both an embedding and a matmul weight counts there).  `notes` are remarks for a reader.
+    that is both an embedding and a matmul weight counts there).  `trained` names
+    the parameters that get a gradient, in the order of the file; `notes` are remarks for a reader.
     """
 
     workload: Workload
@@ -127,6 +128,7 @@ class TrainingGraph:
     macs: TrainingMacs
     digital_parameters: int
     analog_parameters: int
+    trained: tuple[str, ...] = ()
     notes: tuple[Note, ...] = ()
 
     def task(self, name: str) -> TrainingTask:

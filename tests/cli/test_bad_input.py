@@ -17,6 +17,9 @@ from archsim.resources import data_folder
 Runner = Callable[..., Any]
 Case = tuple[Callable[[Path], list[str]], list[str]]
 CHIP = ["--arch", "protonic_256"]
+STUDY = "base: protonic_256\nworkloads: [lenet]\nspace: {adc.bits: [6, 7]}\n"
+VARIANT = "extends: protonic_256\narray: {rows: 512}\nadc: {bits: 6}\n"
+GPU = "extends: h100\nsms: 100\nmemory: 40 GB\n"
 
 
 def network(nodes: list[onnx.NodeProto], shape: list[int | str], opset: int = 20) -> bytes:
@@ -74,8 +77,37 @@ def onto_a_file(folder: Path) -> list[str]:
 
 def onto_foreign_files(folder: Path) -> list[str]:
     (folder / "mine").mkdir()
-    (folder / "mine" / "thesis.tex").write_text("mine", encoding="utf-8")
+    (folder / "mine" / "result.json").write_text('{"accuracy": 0.9}', encoding="utf-8")
     return ["run", "lenet", *CHIP, "--out", "mine"]
+
+
+def onto_a_foreign_table(folder: Path) -> list[str]:
+    (folder / "study.yaml").write_text(STUDY, encoding="utf-8")
+    (folder / "mine").mkdir()
+    (folder / "mine" / "points.csv").write_text("x,y\n1,2\n", encoding="utf-8")
+    return ["sweep", "study.yaml", "--out", "mine"]
+
+
+def onto_the_architecture(folder: Path) -> list[str]:
+    text = (data_folder("arch_configs") / "protonic_256.yaml").read_text(encoding="utf-8")
+    (folder / "architecture.yaml").write_text(text, encoding="utf-8")
+    return ["run", "lenet", "--arch", "architecture.yaml", "--out", "."]
+
+
+def onto_what_is_extended(folder: Path) -> list[str]:
+    (folder / "chip.yaml").write_text("extends: ./architecture.yaml\n", encoding="utf-8")
+    return [*onto_the_architecture(folder)[:2], "--arch", "chip.yaml", "--out", "."]
+
+
+def written(name: str, content: str | bytes, *words: str) -> Callable[[Path], list[str]]:
+    """A command line, after a file was written."""
+
+    def arrange(folder: Path) -> list[str]:
+        data = content if isinstance(content, bytes) else content.encode()
+        (folder / name).write_bytes(data)
+        return list(words)
+
+    return arrange
 
 
 def a_directory(folder: Path) -> list[str]:
@@ -93,6 +125,13 @@ def without_graph() -> bytes:
     model.opset_import.append(helper.make_opsetid("", 20))
     content: bytes = model.SerializeToString()
     return content
+
+
+def passing_through() -> bytes:
+    """A network whose output is its input."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])
+    model: bytes = helper.make_model(helper.make_graph([], "g", [x], [x])).SerializeToString()
+    return model
 
 
 RELU = helper.make_node("Relu", ["x"], ["y"], "act")
@@ -128,8 +167,8 @@ CASES: dict[str, Case] = {
     "negative size": chip_case("  rows: 256", "  rows: -256", "array.rows", "-256"),
     "zero arrays": chip_case("  arrays: 16", "  arrays: 0", "tile.arrays", "found '0'"),
     "does not fit": words_case(
-        *("run", "resnet50", *CHIP, "--set", "mesh.side=1", "--out", "report"),
-        says=("needs", "16", "mesh.side", "tile.arrays", "array.rows"),
+        *("run", "resnet50", *CHIP, "--set", "mesh.side=2", "--out", "report"),
+        says=("needs", "64", "mesh.side", "tile.arrays", "array.rows"),
     ),
     "unknown GPU": words_case(
         *("run", "lenet", *CHIP, "--gpu", "h10", "--out", "report"), says=("h10", "'h100'")
@@ -156,7 +195,57 @@ CASES: dict[str, Case] = {
     ),
     "output below a file": (below_a_file, ["taken/report", "is a file"]),
     "output onto a file": (onto_a_file, ["taken", "is a file"]),
-    "output onto foreign files": (onto_foreign_files, ["mine", "thesis.tex"]),
+    "output onto foreign files": (onto_foreign_files, ["mine", "'result.json'", "--out"]),
+    "table onto a foreign table": (onto_a_foreign_table, ["mine/points.csv", "no table of points"]),
+    "output onto the architecture": (onto_the_architecture, ["'architecture.yaml'", "--out"]),
+    "output onto what it extends": (onto_what_is_extended, ["'architecture.yaml'", "--out"]),
+    "built-in network as a file": words_case(
+        *("run", "ResNet50.onnx", *CHIP, "--out", "report"),
+        says=("ResNet50.onnx", "no such file", "built-in network 'resnet50'"),
+    ),
+    "two architectures": words_case(
+        *("run", "lenet", *CHIP, *CHIP, "--out", "report"), says=("given 2 times", "compare")
+    ),
+    "batch in scientific notation": words_case(
+        *("run", "lenet", *CHIP, "--batch", "1e3"), says=("'1e3'", "Write 1000.")
+    ),
+    "dimension in scientific notation": words_case(
+        *("run", "bert-base", *CHIP, "--dim", "seq=1e2"), says=("'seq=1e2'", "Write 100.")
+    ),
+    "study as an architecture": (
+        written("study.yaml", STUDY, "run", "lenet", "--arch", "study.yaml"),
+        ["study.yaml: this is a study, expected an architecture.", "archsim sweep"],
+    ),
+    "architecture as a study": (
+        written("chip.yaml", VARIANT, "sweep", "chip.yaml"),
+        ["chip.yaml: this is an architecture, expected a study.", "--arch"],
+    ),
+    "architecture as a network": (
+        written("chip.yaml", VARIANT, "run", "chip.yaml", *CHIP),
+        ["chip.yaml: this is an architecture, expected a workload."],
+    ),
+    "GPU as an architecture": (
+        written("gpu.yaml", GPU, "run", "lenet", "--arch", "gpu.yaml"),
+        ["gpu.yaml: this is a GPU, expected an architecture.", "--gpu"],
+    ),
+    "network as an architecture": (
+        written("net.onnx", good(), "run", "lenet", "--arch", "net.onnx"),
+        ["net.onnx: this is a network (ONNX), expected an architecture.", "MODEL"],
+    ),
+    "name of a GPU as an architecture": words_case(
+        *("run", "lenet", "--arch", "h100"), says=("'h100' is a GPU, expected an architecture",)
+    ),
+    "bibliography as an architecture": words_case(
+        *("run", "lenet", "--arch", "references"), says=("the bibliography",)
+    ),
+    "no operators": (
+        written("net.onnx", passing_through(), "run", "net.onnx", *CHIP, "--out", "report"),
+        ["net", "nothing to train"],
+    ),
+    "no weights": (
+        written("net.onnx", network([RELU], [1, 4]), "run", "net.onnx", *CHIP, "--out", "report"),
+        ["net", "no weights", "nothing to train"],
+    ),
 }
 
 

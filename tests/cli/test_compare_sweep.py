@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +76,38 @@ def test_a_comparison_prints_and_stores(archsim_here: Runner, tmp_path: Path, ch
     assert (tmp_path / page).stat().st_size > 1000
 
 
+def test_a_comparison_explains_itself(archsim_here: Runner, tmp_path: Path) -> None:
+    """Drivers, time by unit, and changes that add up to that of the total, all on the screen."""
+    found = archsim_here("compare", "lenet", "--arch", "protonic_128", "--arch", "protonic_512")
+    text = found.out.replace("\N{NO-BREAK SPACE}", " ")
+    for said in ("what sets the cost", "Copies of a matrix", "Time per step by unit"):
+        assert said in text
+    block = text[text.index("Area by component") :].split("\n\n")[0].splitlines()[2:]
+    cells = [line.rsplit("  ", 1)[-1].strip() for line in block]
+    shares = [0.0 if c in ("=", "< 0.1 %") else float(c.replace("−", "-")[:-2]) for c in cells]
+    assert len(shares) > 5
+    assert sum(shares[:-1]) == pytest.approx(shares[-1], abs=2.0)
+    stored = json.loads((tmp_path / "reports/lenet-comparison/comparison.json").read_text("utf-8"))
+    assert [r["architecture"]["name"] for r in stored["results"]] == [
+        "protonic_128",
+        "protonic_512",
+    ]
+
+
+def test_long_names_become_letters(archsim_here: Runner, tmp_path: Path) -> None:
+    """Names that would not fit into the heads of columns are explained once."""
+    for name in ("a_chip_with_a_very_long_name", "another_chip_with_a_long_name"):
+        (tmp_path / f"{name}.yaml").write_text("extends: protonic_256\n", encoding="utf-8")
+    found = archsim_here(
+        *("compare", "mlp", "--arch", "./a_chip_with_a_very_long_name.yaml"),
+        *("--arch", "./another_chip_with_a_long_name.yaml"),
+    )
+    assert found.code == 0, found.err
+    assert "A: a_chip_with_a_very_long_name" in found.out
+    assert "B against A" in found.out
+    assert max(map(len, found.out.splitlines())) <= 80
+
+
 def test_one_architecture_is_no_comparison(archsim_here: Runner) -> None:
     """Less than two architectures is wrong use."""
     found = archsim_here("compare", "lenet", "--arch", "protonic_256")
@@ -135,7 +168,7 @@ def test_constraints_bound_the_front(archsim_here: Runner, tmp_path: Path) -> No
     free = sweep(archsim_here, tmp_path, STUDY).json
     areas = sorted(point["area_m2"] for point in free["pareto"])
     bound = (areas[0] + areas[-1]) / 2
-    held = sweep(archsim_here, tmp_path, f"{STUDY}constraints: ['area_m2 <= {bound}']\n").json
+    held = sweep(archsim_here, tmp_path, f"{STUDY}constraints: ['area_m2 <= {bound} m^2']\n").json
     assert 0 < held["feasible"] < free["feasible"]
     assert all(point["area_m2"] <= bound for point in held["pareto"])
 
@@ -150,6 +183,12 @@ def test_points_that_fail_are_counted_and_say_why(archsim_here: Runner, tmp_path
     reasons = " ".join(failure["reason"] for failure in found["failures"])
     assert "arrays" in reasons
     assert "adc.bits" in reasons
+    misfit = next(f for f in found["failures"] if "arrays" in f["reason"])
+    assert misfit["workload"] == "resnet50"
+    assert misfit["settings"]["mesh.side"] == 1
+    shown = archsim_here("sweep", "study.yaml").out
+    assert f"point {misfit['point']} (mesh.side = 1, adc.bits = 6" in " ".join(shown.split())
+    assert "resnet50: the network needs" in " ".join(shown.split())
 
 
 def test_several_workloads_are_merged_by_weight(archsim_here: Runner, tmp_path: Path) -> None:
@@ -190,6 +229,73 @@ def test_bad_studies_are_refused(
     assert says in found.err
     assert "Traceback" not in found.err
     assert [p.name for p in tmp_path.iterdir()] == ["study.yaml"]
+
+
+def test_a_wrong_axis_is_placed_at_its_line(archsim_here: Runner, tmp_path: Path) -> None:
+    """The message begins with file, line and column of the axis in the study."""
+    text = STUDY.replace("adc.bits: [6, 8]", "adc.bits: [-6, -8]")
+    found = sweep(archsim_here, tmp_path, text)
+    line = text.splitlines().index("  adc.bits: [-6, -8]") + 1
+    assert found.err.splitlines()[-1].startswith(
+        f"error: study.yaml:{line}:3: space.adc.bits: found '-6', expected a whole number"
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("  adc.bits: [6, 8]", "  adc.bits: {log: [8, 6], points: 3}"),
+        ("objectives: {step_latency_s: min,", "objectives: {\n  speed: min,"),
+        ("batch: 32", "constraints:\n  - speedup > 1\n  - area_m2 <= 700"),
+    ],
+)
+def test_what_a_study_says_is_placed_at_its_line(
+    archsim_here: Runner, tmp_path: Path, old: str, new: str
+) -> None:
+    """Axes, objectives and constraints are refused at their own lines, not at that of the list."""
+    text = STUDY.replace(old, new)
+    assert text != STUDY
+    wrong = new.splitlines()[-1]
+    line = text.splitlines().index(next(x for x in text.splitlines() if x.startswith(wrong))) + 1
+    found = sweep(archsim_here, tmp_path, text)
+    assert found.code == 2
+    assert found.err.startswith(f"error: study.yaml:{line}:")
+
+
+def test_when_no_point_is_feasible_the_constraints_say_so(
+    archsim_here: Runner, tmp_path: Path
+) -> None:
+    """Each constraint comes with the number of points that keep it."""
+    text = f"{STUDY}constraints: ['area_m2 <= 1 mm^2', 'read_noise < 10']\n"
+    (tmp_path / "study.yaml").write_text(text, encoding="utf-8")
+    found = archsim_here("sweep", "study.yaml")
+    assert "No point keeps every constraint." in found.out
+    assert "area_m2 <= 1 mm^2: kept by 0 of 8 points" in found.out
+    assert "read_noise < 10: kept by 8 of 8 points" in found.out
+
+
+def test_warnings_are_columns(archsim_here: Runner, tmp_path: Path) -> None:
+    """The table has each warning as 0 or 1, and a constraint on it bounds the front."""
+    space = "  read.voltage: [0.1 V, 0.4 V]\n"
+    text = STUDY.replace("  adc.bits: [6, 8]\n", space)
+    text += "constraints: [warnings.read_noise == 0]\n"
+    found = sweep(archsim_here, tmp_path, text).json
+    with (tmp_path / found["store"]).open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["warnings.read_noise"] for row in rows} == {"0", "1"}
+    for row in rows:
+        assert row["feasible"] == str(row["warnings.read_noise"] == "0")
+    assert all(type(point["warnings.read_noise"]) is int for point in found["pareto"])
+    assert all(point["read_noise"] <= 0.06 for point in found["pareto"])
+
+
+def test_the_example_study_has_a_front(archsim_here: Runner) -> None:
+    """The study that `init` writes shows a choice: several points, none with a physical warning."""
+    archsim_here("init", "project")
+    found = archsim_here("sweep", "project/study.yaml", "--json").json
+    assert len(found["pareto"]) >= 4
+    for point in found["pareto"]:
+        assert point["warnings.read_noise"] == point["warnings.ir_drop"] == 0
 
 
 def test_the_example_study_runs_where_it_was_put(archsim_here: Runner, tmp_path: Path) -> None:

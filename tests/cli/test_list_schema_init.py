@@ -10,8 +10,11 @@ import jsonschema
 import pytest
 import yaml
 
+from archsim.architecture import Architecture
 from archsim.cli.list import FOLDERS, folder_of
 from archsim.cli.schema import SCHEMAS
+from archsim.config.loading import load
+from archsim.config.references import load_references
 from archsim.resources import data_folder
 
 Runner = Callable[..., Any]
@@ -44,6 +47,37 @@ def test_everything_that_ships_is_listed(archsim_here: Runner, what: str) -> Non
     assert text.code == 0
     assert all(name in text.out for name in names)
     assert max(map(len, text.out.splitlines())) <= 80
+
+
+def test_sources_are_listed(archsim_here: Runner) -> None:
+    """Each shipped file says what stands behind it: keys that the bibliography has, or texts."""
+    known = load_references()
+    for what in ("archs", "devices", "gpus"):
+        for entry in archsim_here("list", what, "--json").json:
+            assert set(entry["sources"]) <= set(known)
+            assert entry["sources"]
+            assert entry["source"]
+    for entry in archsim_here("list", "workloads", "--json").json:
+        assert entry["source"] == "; ".join(entry["sources"]) != ""
+
+
+def test_algorithms_are_listed(archsim_here: Runner) -> None:
+    """Every update algorithm that the schema of an architecture allows, with a sentence."""
+    found = archsim_here("list", "algorithms", "--json").json
+    chips = [
+        load(name, Architecture, data_folder("arch_configs")).value.algorithm.kind
+        for name in ("protonic_256", "rpu_4096")
+    ]
+    assert set(chips) <= {entry["name"] for entry in found}
+    assert all(entry["description"].endswith(".") for entry in found)
+
+
+def test_the_bibliography_is_no_architecture(archsim_here: Runner) -> None:
+    """It is neither listed nor suggested."""
+    assert "references" not in {e["name"] for e in archsim_here("list", "archs", "--json").json}
+    found = archsim_here("run", "mlp", "--arch", "referenzes")
+    assert found.code == 2
+    assert "references" not in found.err
 
 
 def test_every_schema_has_an_example() -> None:

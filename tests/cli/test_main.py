@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -159,6 +160,75 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     os.close(writer)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (141, "")
+
+
+COMMANDS_WITH_OUTPUT = (
+    ("list", "archs"),
+    ("schema", "arch"),
+    ("run", "mlp", "--arch", "protonic_256"),
+    ("compare", "mlp", "--arch", "protonic_256", "--arch", "protonic_512"),
+)
+
+
+@pytest.mark.parametrize("arguments", COMMANDS_WITH_OUTPUT, ids=lambda words: words[0])
+def test_every_command_ends_quietly_with_its_reader(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Tables and JSON alike: a reader that goes away gives 141 and no word, not a defect."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "archsim", *arguments],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    os.close(writer)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (141, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="descriptors are those of POSIX")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_as_good_as_none(closed: str, tmp_path: Path) -> None:
+    """With its standard streams closed a command does its work, and into no file by accident."""
+    line = f'"$0" -m archsim run mlp --arch protonic_256 --out out {closed}'
+    done = subprocess.run(
+        ["sh", "-c", line, sys.executable],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    stored = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))
+    assert stored["workload"]["name"] == "mlp"
+
+
+@pytest.mark.parametrize("arguments", [w for w in COMMANDS_WITH_OUTPUT if w[0] != "schema"])
+def test_a_terminal_without_greek_gets_plain_letters(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    """In an ASCII locale nothing is lost and nothing becomes a question mark: us, x, ^2."""
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "archsim", *arguments],
+        check=False,
+        capture_output=True,
+        cwd=tmp_path,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **ascii_only},
+    )
+    assert done.returncode == 0, done.stderr
+    text = done.stdout.decode("ascii")
+    assert "?" not in text
+    if arguments[0] == "run":
+        assert re.search(r"\d us\b", text)
+        assert "mm^2" in text
 
 
 def test_help_starts_fast() -> None:

@@ -82,6 +82,53 @@ def test_without_a_gpu_nothing_is_compared(archsim_here: Runner) -> None:
     assert "No GPU" in archsim_here(*arguments).out
 
 
+def test_a_gpu_that_is_too_small_is_said_to_be(archsim_here: Runner, tmp_path: Path) -> None:
+    """Headline, table and ratio: per sample against the batch that the GPU can hold."""
+    (tmp_path / "small.yaml").write_text("extends: h100\nmemory: 2.5 GB\n", encoding="utf-8")
+    arguments = ("run", "lenet", "--arch", "protonic_256", "--gpu", "small.yaml")
+    found = archsim_here(*arguments, "--batch", "65536")
+    assert found.code == 0, found.err
+    text = " ".join(found.out.split())
+    assert "cannot hold this batch. Per sample, against its best batch of" in text
+    row = next(line for line in found.out.splitlines() if "does not fit" in line)
+    assert row.count("–") == 4
+    result = archsim_here(*arguments, "--batch", "65536", "--json").json
+    assert result["baseline"]["fits"] is False
+    best, chip = result["baseline"]["best_batch"], result["accelerator"]
+    ratio = best["step_energy_j"] / best["batch"] / chip["energy_per_sample_j"]
+    assert result["ratios"]["energy_ratio"]["value"] == pytest.approx(ratio)
+
+
+def test_unknown_references_are_warned_about(archsim_here: Runner, tmp_path: Path) -> None:
+    """A citation that leads nowhere is a warning with the nearest key, in result and summary."""
+    (tmp_path / "chip.yaml").write_text(
+        "extends: protonic_256\nadc: {bits: 8}\nsources: {adc.bits: onen22.puls_width}\n",
+        encoding="utf-8",
+    )
+    arguments = ("run", "mlp", "--arch", "chip.yaml")
+    (warning,) = [
+        w
+        for w in archsim_here(*arguments, "--json").json["warnings"]
+        if w["code"] == "unknown_reference"
+    ]
+    assert "chip.yaml" in warning["message"]
+    assert "'onen22.puls_width' for adc.bits" in warning["message"]
+    assert "Did you mean 'onen22.pulse_width'?" in warning["message"]
+    assert "[unknown_reference]" in archsim_here(*arguments).out
+    shipped = archsim_here("run", "mlp", "--arch", "protonic_256", "--json").json["warnings"]
+    assert all(w["code"] != "unknown_reference" for w in shipped)
+
+
+def test_the_output_may_be_where_the_user_is(archsim_here: Runner, tmp_path: Path) -> None:
+    """`--out .` beside the user's own files writes the report and touches none of them."""
+    (tmp_path / "chip.yaml").write_text("extends: protonic_256\n", encoding="utf-8")
+    for _ in range(2):
+        found = archsim_here("run", "mlp", "--arch", "chip.yaml", "--out", ".")
+        assert found.code == 0, found.err
+    assert (tmp_path / "chip.yaml").read_text("utf-8") == "extends: protonic_256\n"
+    assert (tmp_path / "report.html").is_file()
+
+
 def test_the_command_of_a_result_gives_the_result_again(
     archsim_here: Runner, onnx_file: Path
 ) -> None:

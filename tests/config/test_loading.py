@@ -176,12 +176,16 @@ def test_a_mistake_in_the_extended_file_is_placed_there(refusal, write) -> None:
 
 
 def test_folders_list_their_configurations(folder, write) -> None:
-    """Names come with each file's own description; the bibliography is no configuration."""
-    write("mine.yaml", "extends: base\n")
+    """Names come with each file's own description, and with the sources of what it extends.
+
+    The bibliography is no configuration.
+    """
+    write("mine.yaml", "extends: base\nadc: {bits: 7}\n")
     write("references.yaml", "references: {}\n")
+    device = ("onen22.g_range", "onen22.pulse_width", "onen22.r_range")
     assert list_names(folder) == (
-        Listing("base", "the one that others extend"),
-        Listing("mine", ""),
+        Listing("base", "the one that others extend", ("murmann", *device), 1),
+        Listing("mine", "", device, 2),
     )
     assert list_names(folder / "nowhere") == ()
 

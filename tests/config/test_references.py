@@ -6,7 +6,14 @@ import re
 
 import pytest
 
-from archsim.config.references import Reference, check_references, load_references, reference
+from archsim.config.references import (
+    Reference,
+    check_references,
+    load_references,
+    reference,
+    reference_keys,
+    unknown_references,
+)
 from archsim.errors import InputError
 
 REFERENCES = load_references()
@@ -66,7 +73,7 @@ def test_conductance_and_resistance_of_the_device_agree() -> None:
     ("key", "remedy"),
     [
         ("onen22.puls_width", "Did you mean 'onen22.pulse_width'?"),
-        ("onnen22.pulse_width", "Did you mean 'onen22'?"),
+        ("onnen22.pulse_width", "Did you mean 'onen22.pulse_width'?"),
         ("gpu.H100", "Did you mean 'gpu."),
     ],
 )
@@ -95,6 +102,26 @@ def test_citations_are_checked_on_demand(load_toy) -> None:
     assert len(lines) == 3
     assert lines[0].startswith("bad.yaml: sources: adc.bits: there is no reference 'murmann'")
     assert "Did you mean 'onen22.pulse_width'?" in str(caught.value)
+
+
+def test_keys_can_be_had_without_the_table() -> None:
+    """The quick look at the file finds the same keys as reading all of it."""
+    assert reference_keys() == frozenset(REFERENCES)
+
+
+def test_unknown_keys_are_listed_once(load_toy) -> None:
+    """Each key that leads nowhere comes once, with a value that cites it and the nearest key."""
+    bad = load_toy(
+        "bad",
+        "extends: base\n"
+        "sources: {adc.rate: [onen22.puls_width, nobody.x], adc.bits: onen22.pulse_width}\n",
+    )
+    found = {entry.key: entry for entry in unknown_references(bad)}
+    assert {"onen22.puls_width", "nobody.x"} <= set(found)
+    assert "onen22.pulse_width" not in found
+    assert found["onen22.puls_width"].path.startswith("adc.")
+    assert found["onen22.puls_width"].hint == "Did you mean 'onen22.pulse_width'?"
+    assert found["nobody.x"].hint == ""
 
 
 def test_the_table_is_read_only() -> None:

@@ -25,9 +25,12 @@ def study(**changes: Any) -> Study:
 
 
 def test_constraints_convert_their_units() -> None:
-    """600 mm^2 is 6e-4 m^2, and a bare bound is SI."""
+    """600 mm^2 is 6e-4 m^2, and a plain number needs no unit."""
     assert parse_limit("area_m2 <= 600 mm^2").bound == pytest.approx(6e-4)
-    assert parse_limit("step_latency_s<2e-3").bound == 2e-3
+    assert parse_limit("step_latency_s<2 ms").bound == 2e-3
+    assert parse_limit("area_m2 > 0").bound == 0
+    assert parse_limit("read_noise <= 6e-2").bound == 0.06
+    assert parse_limit("warnings.read_noise == 0").quantity == "warnings.read_noise"
 
 
 @pytest.mark.parametrize(
@@ -56,6 +59,9 @@ def test_a_limit_keeps_what_it_says(comparison: str, kept: list[bool]) -> None:
         ("area_m2 <= 600 mm", "'mm'"),
         ("area_m2 <= much", "not a number"),
         ("area_m2 = 3", "no constraint"),
+        ("area_m2 <= 700", "Write 'area_m2 <= 700 mm^2'"),
+        ("step_latency_s < 1e-3", "the bound has no unit"),
+        ("warnings.read_nose == 0", "Did you mean 'warnings.read_noise'?"),
     ],
 )
 def test_a_bad_constraint_is_refused_in_words(text: str, says: str) -> None:

@@ -20,7 +20,7 @@ from archsim.explore.headline import Goal, Merge
 from archsim.explore.limits import parse_limit
 from archsim.explore.space import Axis
 from archsim.explore.sweep import SweepWorkload, merge, sweep
-from archsim.explore.table import check_writable, point_rows, write_points
+from archsim.explore.table import check_table, point_rows, write_points
 from archsim.resources import data_folder
 from archsim.simulation.estimate import estimate
 from archsim.simulation.program import lower
@@ -58,6 +58,7 @@ def test_merging_follows_the_named_means(entries: list[tuple[float, float]]) -> 
         Merge.RATE: total / sum(w / v for w, v in entries),
         Merge.RATIO: float(np.prod([v ** (w / total) for w, v in entries])),
         Merge.LARGEST: max(values),
+        Merge.SMALLEST: min(values),
     }
     for rule, number in expected.items():
         assert merge(rule, column, shares)[0] == pytest.approx(number, rel=1e-9)
@@ -92,7 +93,7 @@ def test_limits_mark_points_infeasible(base: Loaded[Architecture], mlp: SweepWor
     """A limit between two areas lets the smaller pass, and only it is on the front."""
     axes = [Axis("adc.bits", (5, 10))]
     areas = sweep(base, axes, [mlp], (), OBJECTIVES).columns["area_m2"]
-    limit = parse_limit(f"area_m2 <= {float(areas.mean())!r}")
+    limit = parse_limit(f"area_m2 <= {float(areas.mean())!r} m^2")
     points = sweep(base, axes, [mlp], [limit], OBJECTIVES)
     assert points.feasible.tolist() == [True, False]
     assert points.pareto.tolist() == [True, False]
@@ -130,13 +131,22 @@ def test_the_table_holds_every_point(
 
 
 def test_an_unwritable_table_is_found_first(tmp_path: Path) -> None:
-    """A path below a file, or that is a folder, is refused; a new folder is fine."""
+    """A path below a file, a folder, an input, or a file of another kind is refused."""
     (tmp_path / "file").write_text("", encoding="utf-8")
     (tmp_path / "points.csv").mkdir()
-    for path in (tmp_path / "file" / "points.csv", tmp_path / "points.csv"):
-        with pytest.raises(InputError, match="cannot be written"):
-            check_writable(path)
-    check_writable(tmp_path / "new" / "points.csv")
+    (tmp_path / "mine.csv").write_text("x,y\n", encoding="utf-8")
+    (tmp_path / "table.csv").write_text("point,a,feasible,pareto,failure\n", encoding="utf-8")
+    for path, why in (
+        (tmp_path / "file" / "points.csv", "'file' is a file"),
+        (tmp_path / "points.csv", "it is a folder"),
+        (tmp_path / "mine.csv", "no table of points"),
+    ):
+        with pytest.raises(InputError, match=why):
+            check_table(path)
+    check_table(tmp_path / "new" / "points.csv")
+    check_table(tmp_path / "table.csv")
+    with pytest.raises(InputError, match="an input of this command"):
+        check_table(tmp_path / "table.csv", [tmp_path / "table.csv"])
 
 
 @pytest.mark.slow

@@ -21,7 +21,16 @@ INTEGERS = (
     *(2**31 - 1, 2**31, -(2**31), 2**32 + 1, 2**47, 2**48 + 1, 2**62, 2**63 - 1, -(2**63)),
 )
 REALS = (0.0, -0.0, 1.0, -1.0, 0.5, 1e-30, 1e30, -1e30, float("inf"), float("-inf"), float("nan"))
-TEXTS = (b"", b"SAME_UPPER", b"NOTSET", b"ij,jk->ik", b"ii->i", b"...i,...j->...", b"\xff\xfe", b"a" * 999)
+TEXTS = (
+    b"",
+    b"SAME_UPPER",
+    b"NOTSET",
+    b"ij,jk->ik",
+    b"ii->i",
+    b"...i,...j->...",
+    b"\xff\xfe",
+    b"a" * 999,
+)
 NAMES = ("", "x", "absent", "w", "line\nbreak", "\u202eright", "a" * 3000)
 DOMAINS = ("", "ai.onnx", "com.microsoft", "ai.onnx.ml", "local", "ai.onnx.training")
 _OPERATORS = sorted({schema.name for schema in onnx.defs.get_all_schemas() if not schema.domain})
@@ -99,7 +108,11 @@ def duplicate_node(model: ModelProto, random: Random) -> None:
     graph = _graph(model, random)
     if graph.node:
         copy = graph.node.add()
-        copy.CopyFrom(graph.node[int(random.integers(len(graph.node) - 1))] if len(graph.node) > 1 else graph.node[0])
+        copy.CopyFrom(
+            graph.node[int(random.integers(len(graph.node) - 1))]
+            if len(graph.node) > 1
+            else graph.node[0]
+        )
         if random.random() < 0.7:
             for index in range(len(copy.output)):
                 copy.output[index] += "_copy"
@@ -312,7 +325,9 @@ def change_input(model: ModelProto, random: Random) -> None:
         if random.random() < 0.7:
             dim.dim_value = _integer(random)
         else:
-            dim.dim_param = str(_pick(random, ("n", "n*n", "2*n", "n-9", "1//n", "9" * 60, "(" * 99)))
+            dim.dim_param = str(
+                _pick(random, ("n", "n*n", "2*n", "n-9", "1//n", "9" * 60, "(" * 99))
+            )
     elif random.random() < 0.3:
         value.type.tensor_type.elem_type = _element_type(random)
     elif random.random() < 0.3:
@@ -381,9 +396,7 @@ def wrap_in_branch(model: ModelProto, random: Random) -> None:
             name=condition, data_type=TensorProto.BOOL, int32_data=[int(random.integers(2))]
         )
     else:
-        model.graph.input.append(
-            helper.make_tensor_value_info(condition, TensorProto.BOOL, [])
-        )
+        model.graph.input.append(helper.make_tensor_value_info(condition, TensorProto.BOOL, []))
     for name in ("then_branch", "else_branch"):
         attribute = node.attribute.add(name=name, type=AttributeProto.GRAPH)
         attribute.g.name = name

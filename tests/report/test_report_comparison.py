@@ -15,8 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archsim.errors import InputError
-from archsim.report.attribution import breakdowns, compare_csv, labels
+from archsim.report.attribution import (
+    breakdowns,
+    compare_csv,
+    comparison_json,
+    labels,
+    shared_warnings,
+)
 from archsim.report.comparison_page import comparison_html
+from archsim.report.drivers import drivers
 from archsim.report.frames import compare_frame, energy_frame, layer_frame
 from archsim.result.energy import EnergyRow
 
@@ -126,6 +133,82 @@ def test_hostile_names_are_text(make_result: Builder) -> None:
     assert html.count("&lt;script&gt;") >= 3
 
 
+def warned(result: Result, *warnings: tuple[str, str]) -> Result:
+    """A result with these warnings: code and message."""
+    rows = [{"code": code, "message": message, "layer": ""} for code, message in warnings]
+    return {**result, "warnings": rows}
+
+
+def test_equal_warnings_are_said_once(make_result: Builder) -> None:
+    """A message that several architectures share stands once, with their names; common ones first."""
+    base, large, rival = trio(make_result)
+    results = [
+        warned(base, ("noise", "too loud by 2"), ("wear", "worn out")),
+        warned(large, ("noise", "too loud by 3"), ("wear", "worn out")),
+        warned(rival, ("wear", "worn out"), ("heat", "too hot")),
+    ]
+    wear, noise, heat = shared_warnings(results)
+    assert (wear.code, wear.messages) == ("wear", ((("base", "large", "rival"), "worn out"),))
+    assert noise.messages == ((("base",), "too loud by 2"), (("large",), "too loud by 3"))
+    assert noise.names == ("base", "large")
+    assert heat.names == ("rival",)
+    html = comparison_html(results)
+    assert html.count("worn out") == 1
+    assert "<strong>base</strong>: too loud by 2" in html
+
+
+def test_a_comparison_does_not_open_with_warnings(make_result: Builder) -> None:
+    """The overview comes first, and the warnings are folded."""
+    html = comparison_html(trio(make_result))
+    assert html.index("Overview") < html.index("<details>") < html.index("kind of warnings")
+
+
+def test_relative_changes_add_up(make_result: Builder) -> None:
+    """Every part's share of the first total, added up, is the relative change of the total."""
+    results = trio(make_result)
+    for found in breakdowns(results):
+        shares = [found.relative(part) for part in found.differences(1)]
+        total = found.totals[1] / found.totals[0] - 1
+        assert math.fsum(share or 0.0 for share in shares) == pytest.approx(total, abs=1e-9)
+
+
+def test_time_is_also_attributed_to_units(make_result: Builder) -> None:
+    """Where results say what limits the step, that is a breakdown of its own."""
+    one, two = make_result()[0], make_result()[0]
+    for result, share in ((one, 0.75), (two, 0.5)):
+        chip = result["accelerator"]
+        step_s = chip["step_latency_s"]
+        chip["latency_by_limit_s"] = {"arrays": share * step_s, "mesh": (1 - share) * step_s}
+    time = breakdowns([one, two])[1]
+    assert (time.title, time.by, time.items) == ("Time per step", "unit", ("arrays", "mesh"))
+    assert "Time per step by unit" in comparison_html([one, two])
+
+
+def test_what_drives_the_cost_is_tabled(make_result: Builder) -> None:
+    """Copies, intervals, hops and spills of each architecture, a dash where one does not say."""
+    one, two = make_result()[0], make_result()[0]
+    one["architecture"]["replication"] = {"policy": "auto", "copies": {"a": 4, "b": 1, "c": 1}}
+    one["accelerator"]["read"] = {
+        "forward_integration_s": 80e-9,
+        "forward_conversion_s": 120e-9,
+        "forward_interval_s": 120e-9,
+    }
+    one["assumptions"].append({"path": "mesh.side", "value": "17", "source": "assumed"})
+    rows = {driver.label: driver.values for driver in drivers([one, two])}
+    plain = {k: tuple(v.replace("\N{NO-BREAK SPACE}", " ") for v in w) for k, w in rows.items()}
+    assert plain["Copies of a matrix, mean"] == ("2, at most 4", "–")
+    assert plain["Interval of forward reads"] == ("120 ns (conversion)", "–")
+    # Mean Manhattan distance of two of 17 x 17 tiles, by counting.
+    side = range(17)
+    mean = sum(abs(a - b) + abs(c - d) for a in side for b in side for c in side for d in side)
+    assert plain["Hops between two tiles, mean"] == (f"{mean / 17**4:.3g}", "–")
+    spilled = one["accelerator"]["saved_activation_bytes_spilled"]
+    share = spilled / (spilled + one["accelerator"]["saved_activation_bytes_on_chip"])
+    assert plain["Waiting data in DRAM"] == (f"{100 * share:.0f} %",) * 2
+    assert "Interval of transposed reads" not in rows
+    assert "Why they differ" in comparison_html([one, two])
+
+
 def test_unlike_questions_are_pointed_out(make_result: Builder) -> None:
     """Different batches or networks make a comparison doubtful, and the page says so first."""
     alike = comparison_html(trio(make_result))
@@ -167,6 +250,19 @@ def test_the_table_of_a_comparison_holds_the_numbers(make_result: Builder) -> No
     assert len(total) == 2
     for name, result in zip(("base", "large", "rival"), results, strict=True):
         assert float(total[0][name]) == result["accelerator"]["step_energy_j"]
+
+
+def test_the_data_of_a_comparison_are_complete(make_result: Builder) -> None:
+    """The JSON holds the results as they are, and for each breakdown what the page shows."""
+    results = trio(make_result)
+    data = comparison_json(results)
+    assert data["results"] == results
+    assert (data["schema_version"], data["archsim_version"]) == (1, "0.1.0")
+    for stored, found in zip(data["differences"], breakdowns(results), strict=True):
+        assert stored["totals"] == list(found.totals)
+        for index in range(3):
+            change = math.fsum(item["changes"][index] for item in stored["items"])
+            assert change == pytest.approx(stored["changes"][index], abs=1e-9)
 
 
 def test_the_frame_of_a_comparison_adds_up(make_result: Builder) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from archsim import output as output_module
 from archsim.errors import InputError
 from archsim.report import folder as folder_module
 from archsim.report.folder import (
@@ -77,20 +78,21 @@ def test_a_new_report_replaces_the_old_and_keeps_what_is_the_users(
     assert [p.name for p in tmp_path.iterdir()] == ["r"]
 
 
-@pytest.mark.parametrize("step", ["write_text", "rename"])
+@pytest.mark.parametrize(("step", "calls_of_it"), [("write_text", 5), ("replace", 5)])
 def test_a_failure_leaves_the_old_report_and_nothing_else(
     tmp_path: Path,
     result: Result,
     energy_rows: Energy,
     monkeypatch: pytest.MonkeyPatch,
     step: str,
+    calls_of_it: int,
 ) -> None:
-    """A full disk, at any file and at either rename, gives a sentence and changes nothing."""
+    """A full disk, at any file and at any rename, gives a sentence and changes nothing."""
     target = tmp_path / "r"
     write_report(target, result, energy_rows, "old: 1\n")
     before = tree(tmp_path)
     real = getattr(Path, step)
-    for failing in range(5 if step == "write_text" else 2):
+    for failing in range(calls_of_it):
         calls = iter(range(100))
 
         def full(
@@ -119,19 +121,19 @@ def test_a_result_that_cannot_be_rendered_touches_nothing(
 
 
 def test_output_that_cannot_be_is_refused_before_work(tmp_path: Path) -> None:
-    """A file, a folder below a file and a folder of something else are refused with a remedy."""
+    """A file, a folder below a file and a folder with a foreign result are refused."""
     (tmp_path / "file").write_text("")
     (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "cat.jpg").write_bytes(b"")
+    (tmp_path / "photos" / "result.json").write_bytes(b"[]")
     for bad, why in (
         ("file", "is a file"),
         ("file/report", "'file' is a file"),
-        ("photos", "'cat.jpg' but no report"),
+        ("photos", "'result.json', which is not from a report"),
     ):
         with pytest.raises(InputError, match=why) as refusal:
             check_output_folder(tmp_path / bad)
         assert "--out" in str(refusal.value)
-    assert set(tree(tmp_path)) == {"file", "photos/cat.jpg"}
+    assert set(tree(tmp_path)) == {"file", "photos/result.json"}
 
 
 def test_output_without_permission_is_refused(
@@ -144,20 +146,98 @@ def test_output_without_permission_is_refused(
         asked.append(Path(path))
         return False
 
-    monkeypatch.setattr(folder_module.os, "access", no_access)
+    monkeypatch.setattr(output_module.os, "access", no_access)
     with pytest.raises(InputError, match="no permission"):
         check_output_folder(tmp_path / "a" / "b")
     assert asked == [tmp_path]
 
 
 def test_output_that_can_be_is_not_made_by_the_check(tmp_path: Path) -> None:
-    """New, nested, empty and earlier report folders pass, and nothing is created."""
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "earlier").mkdir()
-    (tmp_path / "earlier" / "result.json").write_text("{}")
-    for good in ("new", "deep/er", "empty", "earlier"):
+    """New, nested, empty and earlier report folders pass, and so do files that are not touched."""
+    for name in ("empty", "earlier", "photos"):
+        (tmp_path / name).mkdir()
+    versions = {"schema_version": 1, "archsim_version": "0.1"}
+    (tmp_path / "earlier" / "result.json").write_text(json.dumps(versions))
+    (tmp_path / "photos" / "cat.jpg").write_bytes(b"")
+    for good in ("new", "deep/er", "empty", "earlier", "photos"):
         check_output_folder(tmp_path / good)
-    assert {p.name for p in tmp_path.iterdir()} == {"empty", "earlier"}
+    assert {p.name for p in tmp_path.iterdir()} == {"empty", "earlier", "photos"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", '{"schema_version": 1}', '{"schema_version": "1", "archsim_version": "0"}'],
+)
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_what_archsim_did_not_write_is_never_replaced(
+    tmp_path: Path, result: Result, name: str, content: str
+) -> None:
+    """A file under one of our names is replaced only beside a result that states its versions."""
+    (tmp_path / name).write_text(content)
+    before = tree(tmp_path)
+    with pytest.raises(InputError, match="not from a report of archsim"):
+        write_report(tmp_path, result, [], "")
+    assert tree(tmp_path) == before
+
+
+def test_an_input_is_never_overwritten(
+    tmp_path: Path, result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The resolved YAML of an earlier report may be given again, but not for the same folder."""
+    write_report(tmp_path / "r", result, [], "a: 1\n")
+    monkeypatch.chdir(tmp_path)
+    given = [Path("r/architecture.yaml")]
+    with pytest.raises(InputError, match=r"overwrite 'r/architecture\.yaml'"):
+        check_output_folder(tmp_path / "r", inputs=given)
+    check_output_folder(tmp_path / "s", inputs=given)
+
+
+def test_the_working_directory_can_hold_the_report(
+    tmp_path: Path, result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder itself stays the same one, so it may be a mount point or where the user is."""
+    monkeypatch.chdir(tmp_path)
+    identity = tmp_path.stat().st_ino
+    for _ in range(2):
+        write_report(Path(), result, [], "")
+        assert tmp_path.stat().st_ino == identity
+    assert set(tree(tmp_path)) == FILES
+
+
+def test_an_interrupt_leaves_no_mixture(
+    tmp_path: Path, result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while texts are written changes nothing; during the renames the new report is whole."""
+    write_report(tmp_path, {**result, "seed": 1}, [], "old: 1\n")
+    before, after = tree(tmp_path), None
+    for step in ("write_text", "replace"):
+        real = getattr(Path, step)
+        for failing in range(5):
+            calls = iter(range(100))
+
+            def interrupted(
+                self: Path,
+                *given: Any,
+                calls: Any = calls,
+                failing: int = failing,
+                real: Any = real,
+                **named: Any,
+            ) -> Any:
+                if next(calls) == failing:
+                    raise KeyboardInterrupt
+                return real(self, *given, **named)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(Path, step, interrupted)
+                with pytest.raises(KeyboardInterrupt):
+                    write_report(tmp_path, {**result, "seed": 2}, [], "new: 1\n")
+            after = tree(tmp_path)
+            assert set(after) == FILES
+            if step == "write_text":
+                assert after == before
+            else:
+                assert read_report(tmp_path).result["seed"] == 2
+                assert after["architecture.yaml"] == b"new: 1\n"
 
 
 def test_a_link_stays_and_what_it_points_to_is_written(
@@ -210,7 +290,7 @@ def test_a_comparison_is_written_beside_its_table(tmp_path: Path, result: Result
     for _ in range(2):
         page = write_comparison(tmp_path / "c", [result, result])
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
-    assert set(tree(tmp_path / "c")) == {"comparison.html", "comparison.csv"}
+    assert set(tree(tmp_path / "c")) == {"comparison.html", "comparison.csv", "comparison.json"}
 
 
 def test_writing_a_report_does_not_import_pandas(

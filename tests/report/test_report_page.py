@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from archsim.report import charts
+from archsim.report.facts import fact_lists
 from archsim.report.layer_table import MOST_LINES, layer_table
 from archsim.report.page import render_html
 from archsim.report.summary import answer_sentence, cards, certainty_card, limits_card, machines
@@ -157,6 +158,79 @@ def test_losing_is_said_as_plainly_as_winning(
     labels = [card.label for card in cards(result)]
     assert labels[0] == ("Speed-up" if speed >= 1 else "Slow-down")
     assert labels[1] == ("Less energy" if energy >= 1 else "More energy")
+
+
+def starve(result: Result) -> None:
+    """Make the GPU too small for the batch, as a result says it."""
+    baseline, chip = result["baseline"], result["accelerator"]
+    baseline.update(fits=False, compared="best_batch", largest_batch=700)
+    baseline.update(memory_bytes=99e9, usable_memory_bytes=80e9)
+    best = baseline["best_batch"]
+    speed = best["step_latency_s"] / best["batch"] / (chip["step_latency_s"] / 256)
+    energy = best["step_energy_j"] / best["batch"] / chip["energy_per_sample_j"]
+    result["ratios"]["speedup"]["value"] = speed
+    result["ratios"]["energy_ratio"]["value"] = energy
+
+
+def test_a_gpu_that_cannot_hold_the_batch_is_no_rival(result: Result, energy_rows: Energy) -> None:
+    """The headline says so, and every ratio is per sample against the GPU's best batch."""
+    starve(result)
+    answer = plain(answer_sentence(result))
+    assert "one H100 cannot hold this batch. Per sample, against its best batch of 512: " in answer
+    assert "than one H100" not in answer
+    chip, same, best = machines(result)
+    assert same.step_latency_s is None
+    assert "does not fit" in same.setting
+    notes = [plain(card.note) for card in cards(result)[:2]]
+    assert all("per sample, GPU at batch 512" in note for note in notes)
+    assert chip.latency_per_sample_s is not None
+    assert best.latency_per_sample_s is not None
+    ratio = best.latency_per_sample_s / chip.latency_per_sample_s
+    assert plain(cards(result)[0].value) == f"{ratio:.2g} ×"
+    chart = charts.comparison_chart(result)
+    assert chart is not None
+    assert [bar.label for bar in chart.bars] == [
+        "Samples per second, GPU at its best batch",
+        "Energy per sample, GPU at its best batch",
+    ]
+    text = Page(render_html(result, energy_rows)).text
+    assert "99 GB of 80 GB" in text
+    result["baseline"]["largest_batch"] = 0
+    assert "cannot hold even one sample" in answer_sentence(result)
+
+
+def test_facts_on_copies_are_said(result: Result) -> None:
+    """Policy, how copies stay equal, how many matrices have them, and the most of one."""
+    result["architecture"]["replication"] = {
+        "policy": "auto",
+        "sync": "average",
+        "copies": {"a": 16, "b": 4, "c": 1},
+    }
+    found = {fact.label: fact.value for fact_list in fact_lists(result) for fact in fact_list.facts}
+    assert found["Replication"] == "auto"
+    assert found["Matrices with copies"] == "2 of 3"
+    assert found["Most copies of a matrix"] == "16"
+    assert found["Copies kept equal by"] == "average"
+    result["architecture"]["replication"]["copies"] = {"a": 1}
+    labels = [fact.label for fact_list in fact_lists(result) for fact in fact_list.facts]
+    assert "Copies kept equal by" not in labels
+
+
+def test_activations_are_labelled_with_their_width(result: Result) -> None:
+    """What the file would save, and what the accelerator keeps at its own width."""
+    result["assumptions"].append(
+        {"path": "numbers.activation_bits", "value": "8", "source": "assumed", "note": ""}
+    )
+    labels = [fact.label for fact_list in fact_lists(result) for fact in fact_list.facts]
+    assert "Saved activations per sample, in PyTorch with the file's number types" in labels
+    assert "Waits between layers on the chip, at 8 bits" in labels
+    assert "Waits between layers in DRAM, at 8 bits" in labels
+
+
+def test_the_energy_of_updates_is_that_of_the_step(result: Result) -> None:
+    """The list of update energies says that they are of one step, not of one array."""
+    titles = [fact_list.title for fact_list in fact_lists(result)]
+    assert "Energy of the updates of one step" in titles
 
 
 def test_how_sure_is_said(result: Result) -> None:

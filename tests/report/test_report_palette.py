@@ -83,16 +83,23 @@ def test_colours_show_on_their_paper(page: str) -> None:
         assert distance(colour, paper, "usual") >= 30, colour
 
 
-def test_a_large_share_never_loses_its_colour_to_a_small_one() -> None:
-    """Components without a colour have smaller shares than all those with one."""
+def test_colours_go_to_the_components_with_most_energy() -> None:
+    """No component without a colour takes more energy than one with; area takes what is left."""
     energy = {f"part{i}": float(2**i) for i in range(14)}
-    area = {"array": 1.0}
-    paints = palette.component_paints([energy, area])
-    total = sum(energy.values())
-    share = {name: value / total for name, value in energy.items()} | {"array": 1.0}
-    plain = [share[name] for name in share if name not in paints]
+    area = {"array": 1.0, "part0": 1.0}
+    paints = palette.component_paints([energy], [area])
     assert len(paints) == len(set(paints.values())) == len(palette.COMPONENT_LIGHT)
-    assert max(plain) < min(share[name] for name in paints)
+    plain = [value for name, value in energy.items() if name not in paints]
+    assert max(plain) < min(energy[name] for name in paints)
+    few = palette.component_paints([{"adc": 2.0, "mesh": 1.0}], [{"array": 1.0, "adc": 0.5}])
+    assert list(few) == ["adc", "mesh", "array"]
+
+
+def test_each_of_several_results_has_its_say() -> None:
+    """What is large in one of the results has a colour, however small it is in the others."""
+    usual = {f"part{i}": 10.0 for i in range(9)}
+    odd = {"optical": 100.0}
+    assert palette.component_paints([usual, odd])["optical"] == "c0"
 
 
 def test_paints_do_not_depend_on_the_order_of_components() -> None:

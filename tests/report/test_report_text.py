@@ -18,6 +18,7 @@ from archsim.report.text import (
     quantity_by_name,
     safe,
     shorten,
+    signed_percent,
     times,
     words,
 )
@@ -148,3 +149,12 @@ def test_an_interval_needs_both_ends() -> None:
     """Without ranges there is no interval to show."""
     assert interval(None, 2.0) == interval(1.0, None) == ""
     assert plain(interval(9.8, 17.0)) == "9.8 to 17 ×"
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(0.41, "+41 %"), (-0.034, "−3.4 %"), (0.0, "="), (-0.0004, "< 0.1 %"), (None, "–")],
+)
+def test_changes_carry_their_sign(share: float | None, said: str) -> None:
+    """A relative change has a sign unless it is nothing, or next to nothing."""
+    assert signed_percent(share).replace("\N{NO-BREAK SPACE}", " ") == said

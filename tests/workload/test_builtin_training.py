@@ -22,7 +22,7 @@ from archsim.workload.training import (
     TrainingGraph,
     TrainingMacs,
     TrainingOptions,
-    saved_activation_bytes,
+    accelerator_saved_bytes,
     training_graph,
 )
 
@@ -125,7 +125,7 @@ def test_resnet50_saves_inputs_of_convolutions_and_norms_and_little_else() -> No
     assert saved[SavedForm.VALUE] == values
     assert saved[SavedForm.MASK] == masks
     assert saved[SavedForm.INDEX] == indices
-    assert saved_activation_bytes(graph) == 4 * values + math.ceil(masks / 8) + indices
+    assert accelerator_saved_bytes(graph) == 4 * values + math.ceil(masks / 8) + indices
 
 
 @pytest.mark.parametrize("name", ["lenet", "resnet18", "gpt2", "lstm-ptb"])
@@ -137,7 +137,7 @@ def test_counts_are_proportional_to_the_batch(name: str) -> None:
     two, four = trained(name, batch=2), trained(name, batch=4)
     for part in ("forward", "input_gradient", "weight_gradient", "dynamic_backward"):
         assert getattr(four.macs, part) == 2 * getattr(two.macs, part)
-    assert saved_activation_bytes(four) == 2 * saved_activation_bytes(two)
+    assert accelerator_saved_bytes(four) == 2 * accelerator_saved_bytes(two)
     assert four.digital_parameters == two.digital_parameters
     assert four.analog_parameters == two.analog_parameters
 

@@ -30,7 +30,7 @@ from archsim.workload.training import (
     TrainingGraph,
     TrainingOptions,
     TrainingTask,
-    saved_activation_bytes,
+    accelerator_saved_bytes,
     training_graph,
 )
 
@@ -452,10 +452,10 @@ def test_saved_tensors_are_counted_once_and_masks_of_saved_values_are_free() -> 
     y = net.elementwise(x, saved=(Saved("relu.out", SIZE, SavedForm.MASK),), name="relu")
     alone = net.elementwise(y, saved=(Saved(y, SIZE, SavedForm.INDEX),))
     graph = training_graph(net.workload(alone))
-    assert saved_activation_bytes(graph) == 4 * SIZE + 2 + SIZE  # x, 9 bits in 2 bytes, indices
+    assert accelerator_saved_bytes(graph) == 4 * SIZE + 2 + SIZE  # x, 9 bits in 2 bytes, indices
     both = net.elementwise(net.linear(y, "fc2"), net.linear(y, "fc3"))
     graph = training_graph(net.workload(both))
-    assert saved_activation_bytes(graph) == 4 * SIZE + 4 * SIZE
+    assert accelerator_saved_bytes(graph) == 4 * SIZE + 4 * SIZE
 
 
 def test_a_view_is_saved_as_the_tensor_it_shows() -> None:
@@ -467,7 +467,7 @@ def test_a_view_is_saved_as_the_tensor_it_shows() -> None:
     total = net.elementwise(*(net.linear(t, f"w{i}") for i, t in enumerate((x, flat, copied))))
     graph = training_graph(net.workload(total))
     assert [s.tensor for s in graph.saved] == ["x", x, copied]
-    assert saved_activation_bytes(graph) == (2 + 4 + 4) * SIZE
+    assert accelerator_saved_bytes(graph) == (2 + 4 + 4) * SIZE
 
 
 # --- properties of random graphs ---------------------------------------------------------------

@@ -61,6 +61,8 @@ class Placed:
 
 def placed(layout: Layered, sizes: Mapping[int, Size]) -> Placed:
     """Coordinates for `layout`; `sizes` gives every box and waypoint its size."""
+    if not layout.ranks:
+        return Placed({}, {}, (), Size(0.0, 0.0))
     cuts = _best_cuts(layout, sizes)
     bounds = [0, *cuts, len(layout.ranks)]
     columns = [_Column(layout.ranks[a:b], layout.links, sizes) for a, b in pairwise(bounds)]

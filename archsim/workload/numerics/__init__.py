@@ -6,9 +6,9 @@ they are counted and compares, and `evaluator` runs it all.  To add an operator,
 family's `KERNELS`.
 """
 
-from archsim.workload.numerics.evaluator import Evaluation, evaluate
+from archsim.workload.numerics.evaluator import Evaluation, Evaluator, evaluate
 from archsim.workload.numerics.products import MiscountError
 from archsim.workload.numerics.registry import KERNELS
 from archsim.workload.numerics.weights import with_weights
 
-__all__ = ["KERNELS", "Evaluation", "MiscountError", "evaluate", "with_weights"]
+__all__ = ["KERNELS", "Evaluation", "Evaluator", "MiscountError", "evaluate", "with_weights"]

@@ -82,7 +82,9 @@ def _attention(call: Call) -> list[Array]:
         past = call[4].shape[2]
         keys, values = np.concatenate([call[4], keys], 2), np.concatenate([call[5], values], 2)
     if call.wants(3) or call.optional(6) is not None:
-        raise InputError("attention scores as an output, or padded keys.", place=node.place)
+        raise InputError(
+            "scores as an output, and padded keys, are not evaluated.", place=node.place
+        )
     length, span = queries.shape[2], keys.shape[2]
     mask = np.zeros((length, span))
     if node.integer("is_causal", 0):

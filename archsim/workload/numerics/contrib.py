@@ -157,7 +157,10 @@ def _attention(call: Call) -> Array:
     """
     node = call.node
     if any(call.optional(index) is not None for index in (4, 5, 6)) or node.has("qkv_hidden_sizes"):
-        raise InputError("a cache, a bias of scores or unequal sizes.", place=node.place)
+        raise InputError(
+            "a cache, a bias of scores, and heads of unequal size are not evaluated.",
+            place=node.place,
+        )
     heads = node.integer("num_heads", 1)
     projected = multiply(call, call[0], call[1], (call.is_constant(0), call.is_constant(1)))
     bias = call.optional(2)
@@ -167,7 +170,7 @@ def _attention(call: Call) -> Array:
     given = call.optional(3)
     if given is not None:
         if given.ndim != 2:
-            raise InputError("a mask that is no matrix of samples and keys.", place=node.place)
+            raise InputError("only a mask of samples and keys is evaluated.", place=node.place)
         mask = np.where(given[:, None, None, :] == 0, np.float32(-10000), np.float32(0))
     if node.integer("unidirectional", 0):
         length = queries.shape[2]

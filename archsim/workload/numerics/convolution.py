@@ -77,37 +77,37 @@ def _scattered(
             spatial, strides, kernel, dilations, extra, strict=True
         )
     ]
-    before, after = _cropping(node, spatial, strides, full)
-    target = np.zeros(
-        (*parts.shape[:2], *(max(f, b) for f, b in zip(full, before, strict=True))), parts.dtype
-    )
+    begins, sizes = _kept(node, spatial, strides, full)
+    # A stated size may reach beyond the last window, and is zero there.
+    room = [max(size, first + kept) for size, first, kept in zip(full, begins, sizes, strict=True)]
+    target = np.zeros((*parts.shape[:2], *room), parts.dtype)
     for tap in every(*(range(width) for width in kernel)):
         places = tuple(
             slice(index * dilation, index * dilation + (size - 1) * step + 1, step)
             for index, dilation, size, step in zip(tap, dilations, spatial, strides, strict=True)
         )
         target[(slice(None), slice(None), *places)] += parts[(slice(None),) * (2 + rank) + tap]
-    kept = tuple(
-        slice(begin, size - end) for begin, end, size in zip(before, after, full, strict=True)
-    )
+    kept = tuple(slice(first, first + size) for first, size in zip(begins, sizes, strict=True))
     return target[(slice(None), slice(None), *kept)]
 
 
-def _cropping(
+def _kept(
     node: Node, spatial: tuple[int, ...], strides: tuple[int, ...], full: list[int]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
+) -> tuple[list[int], list[int]]:
+    """First element and size of what each axis keeps of all its `full` elements."""
     rank = len(spatial)
     mode = node.text("auto_pad", "NOTSET")
-    wanted = node.integers("output_shape")[-rank:]
+    wanted = list(node.integers("output_shape")[-rank:])
     if not wanted and mode in ("SAME_UPPER", "SAME_LOWER"):
-        wanted = tuple(size * step for size, step in zip(spatial, strides, strict=True))
+        wanted = [size * step for size, step in zip(spatial, strides, strict=True)]
     if not wanted:
         pads = node.integers("pads", (0,) * (2 * rank))
-        return pads[:rank], pads[rank:]
-    totals = [size - want for size, want in zip(full, wanted, strict=True)]
-    small = tuple(total // 2 for total in totals)
-    large = tuple(total - part for total, part in zip(totals, small, strict=True))
-    return (small, large) if mode == "SAME_UPPER" else (large, small)
+        begins = list(pads[:rank])
+        spans = zip(full, begins, pads[rank:], strict=True)
+        return begins, [size - first - last for size, first, last in spans]
+    totals = [max(size - want, 0) for size, want in zip(full, wanted, strict=True)]
+    half = 0 if mode == "SAME_UPPER" else 1
+    return [(total + half) // 2 for total in totals], wanted
 
 
 KERNELS = (

@@ -86,12 +86,16 @@ class Network:
         """The workload's ops with their nodes, in the workload's order."""
         found: list[Cover] = []
         waiting: dict[str, Op] = {}
+        done: set[str] = set()
         for op in self.workload.ops:
+            if op.name in done:
+                continue
             if not any(self._in_file(name) for name in op.outputs):
                 waiting.update(dict.fromkeys(op.outputs, op))
                 continue
-            group = (*self._parts(op, waiting), op)
+            group = (*self._parts(op, waiting), op, *self._siblings(op))
             for part in group:
+                done.add(part.name)
                 for name in part.outputs:
                     waiting.pop(name, None)
             found.append(self._cover(group))
@@ -102,6 +106,25 @@ class Network:
                 "has one that the file does."
             )
         return found
+
+    @cached_property
+    def _writers(self) -> Mapping[str, list[Op]]:
+        """The ops that write outputs of a node, by the node's first output."""
+        found: dict[str, list[Op]] = {}
+        for op in self.workload.ops:
+            for key in self._nodes_of(op):
+                found.setdefault(key, []).append(op)
+        return found
+
+    def _siblings(self, op: Op) -> list[Op]:
+        """Later ops that write other outputs of a node of which `op` writes one."""
+        others = [other for key in self._nodes_of(op) for other in self._writers[key]]
+        return [other for other in others if other is not op]
+
+    def _nodes_of(self, op: Op) -> list[str]:
+        """The first outputs of the nodes that write what `op` does, each once."""
+        names = [self.producer[name].outputs[0] for name in op.outputs if name in self.producer]
+        return list(dict.fromkeys(names))
 
     def _parts(self, op: Op, waiting: Mapping[str, Op]) -> list[Op]:
         """The ops that feed `op` through tensors that the file does not know, in order."""
@@ -118,7 +141,8 @@ class Network:
     def _cover(self, ops: tuple[Op, ...]) -> Cover:
         inside = {name for op in ops for name in op.outputs}
         entering = frozenset(name for op in ops for name in op.inputs if name not in inside)
-        outputs = tuple(name for name in ops[-1].outputs if self._in_file(name))
+        outputs = tuple(name for op in ops for name in op.outputs if self._in_file(name))
+        scalars: set[str] = set()
         nodes: dict[str, Node] = {}
         stack = [self.producer[name] for name in outputs if name in self.producer]
         while stack:
@@ -129,11 +153,19 @@ class Network:
             for name in node.inputs:
                 if name in entering or name not in self.activations:
                     continue
-                if name in self._written or name not in self.producer:
+                if self._is_scalar(name):
+                    scalars.add(name)
+                elif name in self._written or name not in self.producer:
                     raise MiscountError(
                         f"op '{ops[-1].name}': {node.place} reads the tensor '{name}', which the "
                         "op does not list among its inputs."
                     )
-                stack.append(self.producer[name])
+                else:
+                    stack.append(self.producer[name])
         ordered = sorted(nodes.values(), key=lambda node: self._rank[node.outputs[0]])
-        return Cover(ops, tuple(ordered), entering, outputs)
+        return Cover(ops, tuple(ordered), entering | scalars, outputs)
+
+    def _is_scalar(self, name: str) -> bool:
+        """Whether an op writes one number: a zero point or a step, which goes with its tensor."""
+        info = self.workload.tensors.get(name)
+        return name in self._written and info is not None and info.elements == 1

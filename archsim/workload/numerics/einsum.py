@@ -9,7 +9,7 @@ import numpy as np
 
 from archsim.errors import InputError
 from archsim.workload.numerics.kernel import Array, Call, Kernel
-from archsim.workload.numerics.products import Expected
+from archsim.workload.numerics.products import Expected, MiscountError
 
 
 def _labels(equation: str, ranks: Sequence[int]) -> tuple[list[str], str]:
@@ -47,7 +47,9 @@ def _einsum(call: Call) -> Array:
     operands = call.present
     terms, result = _labels(call.node.text("equation"), [operand.ndim for operand in operands])
     if any(len(set(term)) < len(term) for term in terms):
-        raise InputError("a label occurs twice in one operand.", place=call.node.place)
+        raise InputError(
+            "a label that occurs twice in one operand is not evaluated.", place=call.node.place
+        )
     sizes: dict[str, int] = {}
     for term, operand in zip(terms, operands, strict=True):
         for label, size in zip(term, operand.shape, strict=True):
@@ -55,7 +57,9 @@ def _einsum(call: Call) -> Array:
     if len(operands) == 1:
         return _arranged(operands[0], terms[0], result, sizes)
     if len(operands) != 2:
-        raise InputError("an equation of more than two operands.", place=call.node.place)
+        raise InputError(
+            f"an equation of {len(operands)} operands is not evaluated.", place=call.node.place
+        )
     return _pair(call, terms, result, sizes)
 
 
@@ -80,7 +84,7 @@ def _pair(call: Call, terms: Sequence[str], result: str, sizes: dict[str, int]) 
     a = a.reshape(count(batch), count(rows), count(summed))
     b = b.reshape(count(batch), count(summed), count(columns))
     if expected is None and call.products.counted and summed:
-        raise InputError("it sums products, and none is counted.", place=call.node.place)
+        raise MiscountError(f"{call.node.place}: it multiplies matrices, and none is counted.")
     product = call.products.weight(a, b) if weights else call.products.dynamic(a, b)
     shaped = product.reshape([sizes[label] for label in batch + rows + columns])
     return shaped.transpose([(batch + rows + columns).index(label) for label in result])

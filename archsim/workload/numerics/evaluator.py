@@ -16,7 +16,7 @@ from archsim.workload.numerics.flattening import flatten
 from archsim.workload.numerics.kernel import Array
 from archsim.workload.numerics.products import Ledger, Matrices, MiscountError
 from archsim.workload.numerics.registry import check_known
-from archsim.workload.numerics.values import Values
+from archsim.workload.numerics.values import Constants, Values
 
 _NONE: Mapping[str, int] = MappingProxyType({})
 
@@ -35,6 +35,48 @@ class Evaluation:
     nodes: Mapping[str, tuple[str, ...]]
 
 
+class Evaluator:
+    """A network made ready to be evaluated many times: its constants are computed once.
+
+    `workload` was read from `model`; for `trip_counts` see `read_workload`.  Raises `InputError` for
+    operators without a numeric kernel, and `MiscountError` for ops that no nodes stand for.
+    """
+
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        workload: Workload,
+        *,
+        trip_counts: Mapping[str, int] = _NONE,
+    ) -> None:
+        flat = flatten(model, workload, trip_counts)
+        self._workload = workload
+        self._constants = Constants(Network(flat.nodes, flat.stored, workload), flat)
+        self._covers = self._constants.network.covers()
+        self._finished = _last_readers(self._covers, workload)
+        check_known(node for cover in self._covers for node in cover.nodes)
+
+    def run(self, inputs: Mapping[str, Array], *, keep: bool = False) -> Evaluation:
+        """Evaluate every op on `inputs`, as `evaluate` does; `keep` keeps all activations."""
+        workload = self._workload
+        values = Values(self._constants)
+        for name in workload.inputs:
+            values.define(name, _input(workload.tensors[name], inputs))
+        held = Matrices()
+        kept: dict[str, Array] = {}
+        for index, cover in enumerate(self._covers):
+            for name, value in _run(cover, workload, values, held).items():
+                values.define(name, value)
+                if keep:
+                    kept[name] = value
+            values.forget(self._finished.get(index, ()))
+        outputs = {name: values[name] for name in workload.outputs}
+        pairs = {
+            cover.ops[-1].name: tuple(node.name for node in cover.nodes) for cover in self._covers
+        }
+        return Evaluation(outputs, kept, pairs)
+
+
 def evaluate(
     model: onnx.ModelProto,
     workload: Workload,
@@ -49,29 +91,11 @@ def evaluate(
     [blocks, K, N] of the op, recurrent steps one after the other; and the number of vectors, K, N,
     blocks and steps, sizes of dynamic products, shapes of all tensors and declared signs are
     compared with the workload's.  Of a branch that depends on the data the counted side runs; for
-    `trip_counts` see `read_workload`.  `keep` keeps all activations.  Raises `MiscountError` where the
-    workload is not what the file computes, and `InputError` for inputs that do not fit, absent
+    `trip_counts` see `read_workload`.  `keep` keeps all activations.  Raises `MiscountError` where
+    the workload is not what the file computes, and `InputError` for inputs that do not fit, absent
     weights and operators without a numeric kernel.
     """
-    flat = flatten(model, workload, trip_counts)
-    network = Network(flat.nodes, flat.stored, workload)
-    covers = network.covers()
-    check_known(node for cover in covers for node in cover.nodes)
-    values = Values(network, flat)
-    for name in workload.inputs:
-        values.define(name, _input(workload.tensors[name], inputs))
-    held = Matrices()
-    kept: dict[str, Array] = {}
-    last = _last_readers(covers, workload)
-    for index, cover in enumerate(covers):
-        for name, value in _run(cover, workload, values, held).items():
-            values.define(name, value)
-            if keep:
-                kept[name] = value
-        values.forget(last.get(index, ()))
-    outputs = {name: values[name] for name in workload.outputs}
-    pairs = {cover.ops[-1].name: tuple(node.name for node in cover.nodes) for cover in covers}
-    return Evaluation(outputs, kept, pairs)
+    return Evaluator(model, workload, trip_counts=trip_counts).run(inputs, keep=keep)
 
 
 def _input(info: TensorInfo, inputs: Mapping[str, Array]) -> Array:

@@ -1,4 +1,4 @@
-"""Operators that make tensors of attributes and shapes: constants, ranges, shapes themselves."""
+"""Operators that make tensors of attributes and shapes: constants, ranges, indices."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def _constant(call: Call) -> Array:
         return np.asarray(node.integer("value_int", 0), np.int64)
     if node.has("value_ints"):
         return np.asarray(node.integers("value_ints"), np.int64)
-    raise InputError("a constant that is no dense tensor of numbers.", place=node.place)
+    raise InputError(
+        "only constants that are dense tensors of numbers are evaluated.", place=node.place
+    )
 
 
 def _constant_of_shape(call: Call) -> Array:
@@ -30,16 +32,6 @@ def _constant_of_shape(call: Call) -> Array:
         return np.zeros(shape, np.float32)
     fill = numpy_helper.to_array(call.node.attributes["value"].t)
     return np.full(shape, fill.reshape(-1)[0], fill.dtype)
-
-
-def _shape(call: Call) -> Array:
-    shape, node = call[0].shape, call.node
-    first, last = node.integer("start", 0), node.integer("end", len(shape))
-    return np.asarray(shape[first:last], np.int64)
-
-
-def _size(call: Call) -> Array:
-    return np.asarray(call[0].size, np.int64)
 
 
 def _range(call: Call) -> Array:
@@ -64,8 +56,6 @@ def _nonzero(call: Call) -> Array:
 KERNELS = (
     Kernel("Constant", _constant),
     Kernel("ConstantOfShape", _constant_of_shape),
-    Kernel("Shape", _shape),
-    Kernel("Size", _size),
     Kernel("Range", _range),
     Kernel("EyeLike", _eye_like),
     Kernel("NonZero", _nonzero),

@@ -8,6 +8,7 @@ import numpy as np
 
 from archsim.workload.numerics.kernel import Array, Call, Kernel, limits
 from archsim.workload.numerics.windows import Geometry, geometry, windows
+from archsim.workload.onnx_reader.nodes import Node
 
 
 def _lowest(data: Array) -> float:
@@ -37,8 +38,8 @@ def _positions(data: Array, tap: Array, shape: Geometry) -> Array:
     return np.asarray(index + maps * math.prod(data.shape[2:]))
 
 
-def _average(call: Call) -> Array:
-    data, node = call[0], call.node
+def averaged(node: Node, data: Array) -> Array:
+    """The mean of each window of `data`, as the attributes of `node` have it."""
     shape = geometry(node, data.shape[2:], node.integers("kernel_shape"))
     taps = tuple(range(2 + len(shape.kernel), data.ndim + len(shape.kernel)))
     total = windows(data, shape).sum(taps)
@@ -87,7 +88,7 @@ def _global_lp(call: Call) -> Array:
 
 KERNELS = (
     Kernel("MaxPool", _max),
-    Kernel("AveragePool", _average),
+    Kernel("AveragePool", lambda call: averaged(call.node, call[0])),
     Kernel("LpPool", _lp),
     Kernel("GlobalMaxPool", _global_max),
     Kernel("GlobalAveragePool", _global_average),

@@ -5,14 +5,18 @@ Products of integers are computed in float64, which holds their sums exactly.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from onnx import TensorProto, helper
 
+from archsim.errors import InputError
 from archsim.workload.numerics.convolution import convolve
-from archsim.workload.numerics.kernel import Array, Call, Kernel, limits
+from archsim.workload.numerics.functions import softmax
+from archsim.workload.numerics.kernel import Array, Call, Forward, Kernel, limits
 from archsim.workload.numerics.matmul import multiply
+from archsim.workload.numerics.pooling import averaged
 
 
 def _spread(call: Call, values: Array, shape: tuple[int, ...]) -> Array:
@@ -105,6 +109,53 @@ def _qlinear_matmul(call: Call) -> Array:
     return to_levels(found * scale, np.ones(()), call[7], call[7].dtype)
 
 
+def _qgemm(call: Call) -> Array:
+    """Operands a, a_scale, a_zero, b, b_scale, b_zero, bias (int32), y_scale, y_zero.
+
+    Without an output scale the result is float32.
+    """
+    node = call.node
+    turned = bool(node.integer("transB", 0))
+    left, right = _centred(call[0], call[2], 0), _centred(call[3], call[5], 0 if turned else 1)
+    left, right = left.T if node.integer("transA", 0) else left, right.T if turned else right
+    found = multiply(call, left, right, (call.is_constant(0), call.is_constant(3)))
+    bias = call.optional(6)
+    found = found if bias is None else found + bias
+    found = found * (node.real("alpha", 1.0) * call[1].astype(np.float64) * call[4])
+    if call.optional(7) is None:
+        return found.astype(np.float32)
+    return to_levels(found / call[7], np.ones(()), call[8], call[8].dtype)
+
+
+def _real(call: Call, index: int) -> Array:
+    """The numbers that levels at `index` stand for, with the step and zero point after them."""
+    return _centred(call[index], call.optional(index + 2), 0) * call[index + 1].astype(np.float64)
+
+
+def _rounded(call: Call, data: Array, index: int) -> Array:
+    """`data` as levels of the step at `index` and the zero point after it."""
+    given = call.optional(index + 1)
+    zero = np.zeros((), call[0].dtype) if given is None else given
+    return to_levels(data, call[index].astype(np.float64), zero, zero.dtype)
+
+
+def _binary(function: Callable[[Array, Array], Array]) -> Forward:
+    return lambda call: _rounded(call, function(_real(call, 0), _real(call, 3)), 6)
+
+
+def _qlinear_average(call: Call) -> Array:
+    if call.node.integer("channels_last", 0):
+        raise InputError("channels that come last are not evaluated.", place=call.node.place)
+    return _rounded(call, averaged(call.node, _real(call, 0)), 3)
+
+
+def _qlinear_softmax(call: Call) -> Array:
+    if call.node.integer("opset", 13) < 13:
+        raise InputError("a softmax over several axes is not evaluated.", place=call.node.place)
+    return _rounded(call, softmax(_real(call, 0), call.node.integer("axis", -1)), 3)
+
+
+_MICROSOFT = "com.microsoft"
 KERNELS = (
     Kernel("QuantizeLinear", _quantise),
     Kernel("DequantizeLinear", _dequantise),
@@ -113,4 +164,9 @@ KERNELS = (
     Kernel("ConvInteger", _conv_integer),
     Kernel("QLinearConv", _qlinear_conv),
     Kernel("QLinearMatMul", _qlinear_matmul),
+    Kernel("QGemm", _qgemm, _MICROSOFT),
+    Kernel("QLinearAdd", _binary(np.add), _MICROSOFT),
+    Kernel("QLinearMul", _binary(np.multiply), _MICROSOFT),
+    Kernel("QLinearAveragePool", _qlinear_average, _MICROSOFT),
+    Kernel("QLinearSoftmax", _qlinear_softmax, _MICROSOFT),
 )

@@ -22,6 +22,8 @@ from archsim.workload.numerics import (
     quantisation,
     recurrent,
     reduction,
+    resampling,
+    rotary,
     softmax,
 )
 from archsim.workload.numerics.kernel import Kernel
@@ -43,6 +45,8 @@ _FAMILIES: tuple[tuple[Kernel, ...], ...] = (
     indexing.KERNELS,
     movement.KERNELS,
     making.KERNELS,
+    resampling.KERNELS,
+    rotary.KERNELS,
     contrib.KERNELS,
 )
 KERNELS: Mapping[tuple[str, str], Kernel] = MappingProxyType(

@@ -16,14 +16,68 @@ from archsim.workload.onnx_reader.nodes import Node
 _FOLDED = Uncounted()
 
 
-class Values:
-    """The tensors of one evaluation; constants are computed when they are asked for."""
+class Constants:
+    """The tensors that do not depend on the network's inputs, computed when they are asked for."""
 
     def __init__(self, network: Network, flat: Flat) -> None:
-        self._network = network
+        self.network = network
         self._flat = flat
         self._known: dict[str, Array] = {}
-        self._constants: dict[str, Array] = {}
+
+    def __getitem__(self, name: str) -> Array:
+        """Raises `InputError` if the file has no elements for it."""
+        if name not in self._known:
+            if name in self._flat.stored:
+                self._known[name] = elements(self._flat.stored[name])
+            elif self._is_implied(name):
+                self._known[name] = self._flat.implied[name]
+            else:
+                for node in self._needed(name):
+                    self._known.update(run(node, self.network, self, _FOLDED))
+        return self._known[name]
+
+    def _needed(self, name: str) -> list[Node]:
+        """The nodes that compute the constant `name` and have not run yet, in order."""
+        order: list[Node] = []
+        seen: set[str] = set()
+        stack: list[tuple[Node, bool]] = [(self.network.producer[name], False)]
+        while stack:
+            node, done = stack.pop()
+            if done:
+                order.append(node)
+                continue
+            if node.outputs[0] in seen:
+                continue
+            seen.add(node.outputs[0])
+            stack.append((node, True))
+            stack += [(source, False) for source in self._sources(node)]
+        return order
+
+    def _is_implied(self, name: str) -> bool:
+        """Whether the reader knows a value that no node computes, or that is a mere shape.
+
+        Shapes need no second computation: the shape of every tensor is compared in a run.
+        """
+        node = self.network.producer.get(name)
+        return node is None or (node.op_type in SHAPE_ONLY and not node.domain)
+
+    def _sources(self, node: Node) -> list[Node]:
+        """The nodes that must run before `node`."""
+        return [
+            self.network.producer[name]
+            for name in filter(None, node.inputs)
+            if name not in self._known
+            and name not in self._flat.stored
+            and not self._is_implied(name)
+        ]
+
+
+class Values:
+    """The tensors of one evaluation."""
+
+    def __init__(self, constants: Constants) -> None:
+        self._constants = constants
+        self._known: dict[str, Array] = {}
 
     def define(self, name: str, value: Array) -> None:
         """An activation: an input of the network, or what an op computed."""
@@ -39,63 +93,19 @@ class Values:
 
     def __getitem__(self, name: str) -> Array:
         found = self._known.get(name)
-        return found if found is not None else self.constant(name)
-
-    def constant(self, name: str) -> Array:
-        """A tensor that does not depend on the inputs; raises `InputError` if it has no value."""
-        if name not in self._constants:
-            if name in self._flat.stored:
-                self._constants[name] = elements(self._flat.stored[name])
-            elif name not in self._network.producer:
-                self._constants[name] = self._flat.implied[name]
-            else:
-                for node in self._needed(name):
-                    self._constants.update(self.run(node, _FOLDED))
-        return self._constants[name]
-
-    def _needed(self, name: str) -> list[Node]:
-        """The nodes that compute the constant `name` and have not run yet, in order."""
-        order: list[Node] = []
-        seen: set[str] = set()
-        stack: list[tuple[Node, bool]] = [(self._network.producer[name], False)]
-        while stack:
-            node, done = stack.pop()
-            if done:
-                order.append(node)
-                continue
-            if node.outputs[0] in seen:
-                continue
-            seen.add(node.outputs[0])
-            stack.append((node, True))
-            if self._stand_in(node) is None:
-                stack += [(source, False) for source in self._sources(node)]
-        return order
-
-    def _sources(self, node: Node) -> list[Node]:
-        """The nodes that must run before `node`."""
-        known = (self._constants, self._known, self._flat.stored)
-        return [
-            self._network.producer[name]
-            for name in node.inputs
-            if name in self._network.producer and not any(name in table for table in known)
-        ]
-
-    def _stand_in(self, node: Node) -> Array | None:
-        """Something of the shape of the activation whose shape `node` asks for, where that is known."""
-        if node.op_type not in SHAPE_ONLY or node.domain:
-            return None
-        info = self._network.workload.tensors.get(node.inputs[0])
-        return None if info is None else np.broadcast_to(np.float32(0), info.shape)
+        return found if found is not None else self._constants[name]
 
     def run(self, node: Node, products: Products) -> dict[str, Array]:
         """The outputs of one node, by name."""
-        stand_in = self._stand_in(node)
-        operands: tuple[Array | None, ...] = (stand_in,)
-        if stand_in is None:
-            operands = tuple(self[name] if name else None for name in node.inputs)
-        constant = tuple(self._network.is_stationary(name) for name in node.inputs)
-        result = kernel_of(node).forward(Call(node, operands, constant, products))
-        parts = list(result) if isinstance(result, (list, tuple)) else [np.asarray(result)]
-        return {
-            name: np.asarray(part) for name, part in zip(node.outputs, parts, strict=False) if name
-        }
+        return run(node, self._constants.network, self, products)
+
+
+def run(
+    node: Node, network: Network, values: Constants | Values, products: Products
+) -> dict[str, Array]:
+    """The outputs of one node, by name; its inputs are taken from `values`."""
+    operands = tuple(values[name] if name else None for name in node.inputs)
+    constant = tuple(network.is_stationary(name) for name in node.inputs)
+    result = kernel_of(node).forward(Call(node, operands, constant, products))
+    parts = list(result) if isinstance(result, (list, tuple)) else [np.asarray(result)]
+    return {name: np.asarray(part) for name, part in zip(node.outputs, parts, strict=False) if name}

@@ -14,6 +14,7 @@ from archsim.errors import InputError, did_you_mean
 
 # No tensor of a network that fits in any machine is larger; it also keeps counts within 64 bits.
 LARGEST_TENSOR_ELEMENTS = 2**48
+_LARGEST_RANK = 64
 _BATCH_NAMES = ("batch", "batch_size", "batchsize", "batch-size", "bs", "n", "N")
 
 # A size, the name (or expression) of a symbolic one, or None for a dynamic one without a name.
@@ -50,6 +51,11 @@ def declared_inputs(graph: onnx.GraphProto) -> list[Declared]:
 
 
 def _declared(value: onnx.ValueInfoProto) -> Declared:
+    if value.type.HasField("tensor_type") and not value.type.tensor_type.elem_type:
+        raise InputError(
+            f"the graph input '{value.name}' has no element type.",
+            remedy="The file is damaged; export the network again.",
+        )
     if not value.type.HasField("tensor_type"):
         raise InputError(
             f"the graph input '{value.name}' is no tensor (it is a sequence, an optional or a "
@@ -59,6 +65,12 @@ def _declared(value: onnx.ValueInfoProto) -> Declared:
     tensor = value.type.tensor_type
     if not tensor.HasField("shape"):
         return Declared(value.name, tensor.elem_type, None)
+    if len(tensor.shape.dim) > _LARGEST_RANK:
+        raise InputError(
+            f"the graph input '{value.name}' has {len(tensor.shape.dim):,} dimensions, more than "
+            "any network's.",
+            remedy="The file is damaged; export the network again.",
+        )
     return Declared(
         value.name,
         tensor.elem_type,

@@ -78,6 +78,7 @@ def inline(
 
     `given` says what the inputs of the body are called outside, `origin` is the path in the file.
     """
+    tracer.charge(max(len(body.nodes), 1), node)
     names = {**node.outer, **body.stored, **given}
     for inner in body.nodes:
         for output in filter(None, inner.outputs):

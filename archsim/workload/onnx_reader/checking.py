@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import onnx
 from onnx import AttributeProto
@@ -21,7 +21,7 @@ _MOST_FUNCTIONS = 20_000
 _LONGEST_NAME = 4_096
 # Control characters, and those that turn the direction of what follows: on a terminal or in a
 # report, a name with one of them could show as something else.
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_UNSEEN = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _GRAPHS = (AttributeProto.GRAPH, AttributeProto.GRAPHS)
 
 
@@ -32,6 +32,11 @@ def check_model(model: onnx.ModelProto) -> None:
     if not model.HasField("graph") or not (model.graph.node or model.graph.output):
         raise InputError(
             "the file holds no network: the model has no graph, or its graph has no operators.",
+            remedy="Export the network again.",
+        )
+    if not model.graph.output:
+        raise InputError(
+            "the graph has no outputs, so nothing in it would have to be computed.",
             remedy="Export the network again.",
         )
     _check_versions(model)
@@ -59,6 +64,13 @@ def _check_versions(model: onnx.ModelProto) -> None:
         found = " and ".join(str(version) for version in sorted(set(versions))[:5])
         raise InputError(
             f"the file asks for several opsets of the standard operators at once: {found}.",
+            remedy="Export the network again.",
+        )
+    standard = any(node.domain in ("", "ai.onnx") for node in model.graph.node)
+    # The first two versions of the format did not say, and meant the first operators.
+    if not versions and standard and model.ir_version > 2:
+        raise InputError(
+            "the file does not say which opset of the standard operators it uses.",
             remedy="Export the network again.",
         )
     version = opset_versions(model).get("", 1)
@@ -93,12 +105,11 @@ class _Checker:
         self.check_names(_value_names(graph), where)
         self.check_nodes(graph.node, where)
 
-    def check_nodes(self, nodes: Iterable[onnx.NodeProto], where: str) -> None:
+    def check_nodes(self, nodes: Sequence[onnx.NodeProto], where: str) -> None:
         """Refuse nodes that are too many, too large or have unreadable names."""
+        self._nodes += len(nodes)
+        _check_count(self._nodes, MOST_NODES, "nodes")
         for index, node in enumerate(nodes):
-            self._nodes += 1
-            if self._nodes > MOST_NODES:
-                _check_count(self._nodes, MOST_NODES, "nodes")
             names = (node.name, node.op_type, node.domain, *node.input, *node.output)
             if not all(map(_readable, names)):
                 self.check_names(names, f"node {index} of {where}")
@@ -141,8 +152,7 @@ class _Checker:
                 )
             if _UNSEEN.search(name):
                 raise InputError(
-                    f"{where} has the name {ascii(name):.200}, with characters that cannot be "
-                    "shown.",
+                    f"{where} has the name {name!a:.200}, with characters that cannot be shown.",
                     remedy="Rename it, and export the network again.",
                 )
 

@@ -97,9 +97,7 @@ def _source(constant: Constant, role: ParameterRole) -> Placed:
     return node, piece
 
 
-def _visited(
-    chain: _Chain, traced: Traced, opsets: Sequence[onnx.OperatorSetIdProto]
-) -> Tracer:
+def _visited(chain: _Chain, traced: Traced, opsets: Sequence[onnx.OperatorSetIdProto]) -> Tracer:
     """A tracer that has visited the nodes of `chain` with its sources as activations."""
     scope = traced.scope
     kept = {

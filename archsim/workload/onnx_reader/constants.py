@@ -33,7 +33,7 @@ __all__ = ["LARGEST_KNOWN_ELEMENTS", "Array"]
 
 # A constant made of more stored tensors than that is no weight; lists of them would grow with the
 # square of a hostile file's size.
-_MOST_ROOTS = 4096
+_MOST_ROOTS = 2048
 # Names of parts of parts grow with every step; longer ones are shortened to a digest.
 _LONGEST_VIEW = 512
 
@@ -128,6 +128,13 @@ class Constant:
         if self.view:
             return self.roots
         return tuple(root for root in self.roots if root.elements > 1)
+
+    @property
+    def number(self) -> float | None:
+        """Its value if it is a single known real number, whatever its shape."""
+        if self.elements != 1 or self.value is None or self.value.dtype.kind in "cOSU":
+            return None
+        return float(self.value.reshape(()))
 
     @property
     def blank(self) -> bool:

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from archsim.workload.onnx_reader.trace import Tracer
 
 # More nodes than that by loops alone are no network that anyone trains.
-LARGEST_UNROLLED_NODES = 100_000
+LARGEST_UNROLLED_NODES = 30_000
+# A loop that only its condition ends may turn out to be endless.
+_LONGEST_OPEN_LOOP = 1_000
+# Trip counts that exporters write for "as often as the condition says".
+_UNLIMITED = 2**31 - 1
 
 
 def expand_if(node: Node, tracer: Tracer) -> None:
@@ -81,8 +85,8 @@ def _count(node: Node, tracer: Tracer) -> int | None:
 
 
 def _budget(node: Node, body: Body, trips: int, tracer: Tracer) -> None:
-    tracer.unrolled += trips * max(len(body.nodes), 1)
-    if tracer.unrolled > LARGEST_UNROLLED_NODES:
+    """Refuse early what `Tracer.charge` would refuse after many iterations."""
+    if tracer.unrolled + trips * max(len(body.nodes), 1) > LARGEST_UNROLLED_NODES:
         raise InputError(
             f"unrolling {trips:,} iterations of {len(body.nodes):,} nodes would make more than "
             f"{LARGEST_UNROLLED_NODES:,} nodes.",
@@ -112,8 +116,8 @@ def expand_loop(node: Node, tracer: Tracer) -> None:
     while trips is None or step < trips:
         if given is None and not _continues(node, condition, tracer):
             break
-        if trips is None:
-            _budget(node, body, 1, tracer)
+        if trips is None and step == _LONGEST_OPEN_LOOP:
+            raise _endless(node)
         place = f"{node.name}/{step}"
         number = tracer.define_value(f"{place}/iteration", np.asarray(step, np.int64))
         on = condition or tracer.define_value(f"{place}/condition", np.asarray(True))
@@ -130,6 +134,14 @@ def expand_loop(node: Node, tracer: Tracer) -> None:
             concatenate(tracer, node, name, parts, axis=0, stack=True)
 
 
+def _endless(node: Node) -> InputError:
+    return InputError(
+        f"its condition still holds after {_LONGEST_OPEN_LOOP:,} iterations.",
+        place=node.place,
+        remedy=f"Say how often it runs with --trip-count {node.origin}=N.",
+    )
+
+
 def _trip_limit(node: Node, tracer: Tracer) -> int | None:
     """The stated number of iterations, or None where the condition alone ends the loop."""
     name = node.input(0)
@@ -142,7 +154,8 @@ def _trip_limit(node: Node, tracer: Tracer) -> int | None:
         return None
     value = tracer.scope.value(name)
     if value is not None:
-        return max(int(value.ravel()[0]), 0)
+        count = max(int(value.ravel()[0]), 0)
+        return None if count >= _UNLIMITED else count
     if _count(node, tracer) is None:
         raise _unknown_trips(node)
     return None
@@ -183,9 +196,7 @@ def expand_scan(node: Node, tracer: Tracer) -> None:
     states, sequences = operands[:count], operands[count:]
     axes = node.integers("scan_input_axes", (0,) * scanned)
     backward = node.integers("scan_input_directions", (0,) * scanned)
-    lengths = {
-        tracer.scope.shape(name)[axis] for name, axis in zip(sequences, axes, strict=True)
-    }
+    lengths = {tracer.scope.shape(name)[axis] for name, axis in zip(sequences, axes, strict=True)}
     if len(lengths) != 1:
         raise InputError(
             f"its scanned inputs have different lengths: {sorted(lengths)}.", place=node.place

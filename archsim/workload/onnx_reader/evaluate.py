@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from onnx import TensorProto, helper
 
+from archsim.errors import InputError
 from archsim.workload.onnx_reader.nodes import Node
 from archsim.workload.onnx_reader.operators import Scope, ShapeRule
 from archsim.workload.onnx_reader.tensors import LARGEST_KNOWN_ELEMENTS, Array, tensor_value
@@ -52,13 +53,26 @@ def evaluate(
 
 def shaped_by_value(node: Node) -> ShapeRule | None:
     """The shape rule of an operator whose output's shape is that of its value, or None."""
-    return _nonzero_shape if (node.domain, node.op_type) == ("", "NonZero") else None
+    return _SHAPED_BY_VALUE.get(node.op_type) if node.domain == "" else None
 
 
 def _nonzero_shape(node: Node, scope: Scope) -> list[tuple[int, tuple[int, ...]]]:
     """NonZero gives one column of indices per element that is not zero."""
     value = scope.required(node, 0, "the tensor whose elements are sought")
     return [(TensorProto.INT64, (value.ndim, int(np.count_nonzero(value))))]
+
+
+def _range_shape(node: Node, scope: Scope) -> list[tuple[int, tuple[int, ...]]]:
+    """Range counts by its values, which some functions give as vectors of one element."""
+    values = [scope.required(node, index, "a limit of a range") for index in range(3)]
+    start, limit, delta = (float(value.ravel()[0]) for value in values)
+    if not delta or not all(map(math.isfinite, (start, limit, delta))):
+        raise InputError(f"it counts from {start} to {limit} by {delta}.", place=node.place)
+    count = max(math.ceil((limit - start) / delta), 0)
+    return [(scope.element_type(node.input(0)), (count,))]
+
+
+_SHAPED_BY_VALUE: Mapping[str, ShapeRule] = {"NonZero": _nonzero_shape, "Range": _range_shape}
 
 
 def _need(operand: _Operand) -> Array:
@@ -188,6 +202,16 @@ def _range(node: Node, operands: Sequence[_Operand]) -> Array:
     return np.arange(start, limit, delta, dtype=kind)
 
 
+def _one_hot(node: Node, operands: Sequence[_Operand]) -> Array:
+    indices, depth, values = (_need(operand) for operand in operands)
+    classes, axis = int(depth.ravel()[0]), node.integer("axis", -1) % (indices.ndim + 1)
+    _checked_size(indices.size * classes)
+    hot = np.expand_dims(indices, axis) % classes == np.arange(classes).reshape(
+        [-1 if k == axis else 1 for k in range(indices.ndim + 1)]
+    )
+    return np.where(hot, values[1], values[0]).astype(values.dtype)
+
+
 def _expand(node: Node, operands: Sequence[_Operand]) -> Array:
     data, target = _need(operands[0]), tuple(_need(operands[1]).tolist())
     shape = np.broadcast_shapes(data.shape, target)
@@ -270,6 +294,7 @@ _EVALUATORS: Mapping[str, _Evaluator] = {
     "Split": _split,
     "Range": _range,
     "Expand": _expand,
+    "OneHot": _one_hot,
     "Tile": _tile,
     "ReduceProd": _reduce(np.prod),
     "ReduceSum": _reduce(np.sum),

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 from onnx import AttributeProto, defs
 
 from archsim.errors import InputError
 from archsim.workload.onnx_reader.nodes import Node
+from archsim.workload.onnx_reader.tensors import stored_shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class _Form:
     required: tuple[str, ...]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _form(op_type: str, version: int, domain: str) -> _Form | None:
     """The form of an operator in a version of its domain; None if onnx does not know it."""
     if not defs.has(op_type, domain):
@@ -43,7 +44,10 @@ def _form(op_type: str, version: int, domain: str) -> _Form | None:
         for index, entry in enumerate(schema.inputs)
         if entry.option not in (optional, variadic)
     ]
-    kinds = {name: int(entry.type.value) for name, entry in schema.attributes.items()}
+    kinds = {
+        name: int(entry.type.value)  # type: ignore[attr-defined]  # the stub does not know it
+        for name, entry in schema.attributes.items()
+    }
     required = [name for name, entry in schema.attributes.items() if entry.required]
     return _Form(
         (schema.min_input, schema.max_input),
@@ -89,11 +93,11 @@ def check_form(node: Node) -> None:
                 place=node.place,
                 remedy="The file is damaged; export the network again.",
             )
+        if attribute.type == AttributeProto.TENSOR:
+            stored_shape(attribute.t, attribute.t.name or name, node.place)
 
 
-def _check_number(
-    node: Node, what: str, names: tuple[str, ...], bounds: tuple[int, int]
-) -> None:
+def _check_number(node: Node, what: str, names: tuple[str, ...], bounds: tuple[int, int]) -> None:
     # Absent operands at the end may be written or left out.
     given = len(names)
     while given and not names[given - 1]:

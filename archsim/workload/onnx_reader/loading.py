@@ -118,6 +118,12 @@ def _size(path: Path) -> int:
                 place=str(path),
                 remedy=_models_in(path),
             )
+        if path.is_symlink() and not path.exists():
+            raise InputError(
+                "this is a link to a file that does not exist.",
+                place=str(path),
+                remedy="Give the path of the file itself.",
+            )
         if not path.exists():
             raise InputError("there is no such file.", place=str(path), remedy=_similar(path))
         status = path.stat()

@@ -7,8 +7,9 @@ The assembly turns pieces into the ops, matrices and parameters of a `Workload`.
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import onnx
@@ -119,6 +120,14 @@ class Scope:
         if constant is not None:
             return constant.element_type
         return self.types[name].tensor_type.elem_type
+
+    def knowing(self, *tensors: TensorInfo) -> Scope:
+        """A scope of these and further tensors, such as those inside an operator that fuses several.
+
+        The tables are not copied: for each node, that would grow with the square of the nodes.
+        """
+        further = {entry.name: entry for entry in tensors}
+        return replace(self, tensors=ChainMap(further, self.tensors))  # type: ignore[arg-type]  # only read
 
     def info(self, name: str) -> TensorInfo:
         """The activation called `name`."""
@@ -248,7 +257,7 @@ class Operator:
     domain: str = ""
     shapes: ShapeRule | None = None
     straight_through: NodeRule = never
-    rule: Rule = field(default=Rule((), "", ""), kw_only=True)
+    rule: Rule = field(kw_only=True)
 
 
 def per_element(  # the classes of DigitalWork, per element

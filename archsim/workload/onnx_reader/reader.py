@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 import onnx
 
 from archsim.errors import InputError
+from archsim.workload.collecting import collection_paused
 from archsim.workload.graph import Note, OpKind, Workload
 from archsim.workload.onnx_reader.assembly import (
     Placed,
@@ -38,12 +39,15 @@ from archsim.workload.onnx_reader.nodes import (
     summarise,
 )
 from archsim.workload.onnx_reader.patterns.fusion import fuse_patterns
+from archsim.workload.onnx_reader.retying import retied
 from archsim.workload.onnx_reader.trace import check_supported, trace
+from archsim.workload.ties import NO_TIES, Ties
 
 _NONE: Mapping[str, int] = MappingProxyType({})
 _NO_SHAPES: Mapping[str, tuple[int, ...]] = MappingProxyType({})
 
 
+@collection_paused()
 def read_workload(
     path: Path | str,
     *,
@@ -52,13 +56,15 @@ def read_workload(
     dims: Mapping[str, int] = _NONE,
     shapes: Mapping[str, tuple[int, ...]] = _NO_SHAPES,
     trip_counts: Mapping[str, int] = _NONE,
+    ties: Ties = NO_TIES,
 ) -> Workload:
     """The network in the ONNX file at `path`, with its dimensions bound.
 
     `dims` binds symbolic dimensions by name, `shapes` an input's whole shape, `batch` the leading
     dimension that is the batch; a symbolic batch that nothing binds is 1.  `trip_counts` says, by
     the names of nodes, how often a loop runs where the data decide, and how many elements a search
-    (NonZero, Compress, Unique, NonMaxSuppression) finds.  No other file is opened:
+    (NonZero, Compress, Unique, NonMaxSuppression) finds.  `ties` says which stored tensors are one
+    parameter, where the exporter lost or invented that.  No other file is opened:
     the values of externally stored weights are not needed.  Raises `InputError` for bad input, and
     its subclass `UnsupportedOperators` with the list of all operators that are not understood.
     """
@@ -73,6 +79,7 @@ def read_workload(
             dims=dims,
             shapes=shapes,
             trip_counts=trip_counts,
+            ties=ties,
         )
     except InputError as error:
         # Errors from inside name the node; the reader also needs to know in which file.
@@ -95,6 +102,7 @@ def bindable(model: onnx.ModelProto) -> Bindable:
     return Bindable(symbols_of(declared), frozenset(entry.name for entry in declared))
 
 
+@collection_paused()
 def workload_from_model(
     model: onnx.ModelProto,
     *,
@@ -104,6 +112,7 @@ def workload_from_model(
     dims: Mapping[str, int] = _NONE,
     shapes: Mapping[str, tuple[int, ...]] = _NO_SHAPES,
     trip_counts: Mapping[str, int] = _NONE,
+    ties: Ties = NO_TIES,
 ) -> Workload:
     """The network in `model`, as `read_workload`; `model` is not changed."""
     check_model(model)
@@ -116,6 +125,7 @@ def workload_from_model(
     check_definitions(nodes, [*(entry.name for entry in declared), *constants], results)
     live, dead = live_nodes(nodes, results)
     ordered = in_order(live)
+    ordered, constants = retied(ordered, constants, ties)
     check_supported(ordered, constants, opset_versions(model))
     binding = bind(declared, batch=batch, dims=dims, shapes=shapes)
     inputs = [(e.name, e.element_type, binding.shapes[e.name]) for e in declared]
@@ -126,7 +136,7 @@ def workload_from_model(
     outputs = tuple(result for result in results if result in traced.scope.tensors)
     found, tensors = with_computed_weights(traced, model.opset_import)
     pieces = fuse_biases(needed(found, outputs), traced.scope)
-    pieces = fuse_patterns(pieces, traced.scope)
+    pieces = fuse_patterns(pieces, replace(traced.scope, tensors=tensors))
     ops, matrices = operators_of(pieces, traced.dormant)
     present = {tensor for op in ops for tensor in (*op.inputs, *op.outputs)}
     present.update(entry.name for _, piece in pieces for entry in piece.internal)

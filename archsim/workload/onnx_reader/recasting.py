@@ -11,11 +11,11 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from onnx import NodeProto, defs, helper
+from onnx import NodeProto, TensorProto, defs, helper
 
 from archsim.workload.onnx_reader.nodes import Node
 from archsim.workload.onnx_reader.operators import Scope, ShapeRule
-from archsim.workload.onnx_reader.shapes import infer
+from archsim.workload.onnx_reader.shapes import infer, type_proto
 
 # The opset whose standard operators others are recast to.
 STANDARD_OPSET = 17
@@ -72,13 +72,18 @@ def shaped_as(
     like: int | None = None,
     attributes: Mapping[str, Any] | None = None,
 ) -> ShapeRule:
-    """The shape rule of the standard `op_type`; elements are of the type of input `like`, if given."""
+    """The shape rule of the standard `op_type` on some inputs, whatever types their elements have.
+
+    The elements of the result are of the type of input `like`, by default the first of `inputs`.
+    """
 
     def shapes(node: Node, scope: Scope) -> Sequence[tuple[int, tuple[int, ...]]]:
         standard = recast(node, op_type, inputs, attributes=attributes)
-        (found,) = infer(standard, scope, scope.types, _OPSETS, None)
+        types = {name: type_proto(TensorProto.FLOAT, scope.shape(name)) for name in standard.reads}
+        (found,) = infer(standard, scope, types, _OPSETS, None)
         assert found is not None
-        return [(found[0] if like is None else scope.element_type(node.input(like)), found[1])]
+        index = inputs[0] if like is None else like
+        return [(scope.element_type(node.input(index)), found[1])]
 
     return shapes
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from archsim.workload.onnx_reader.trace import Tracer
 
 
+_COPIED_PER_NODE = 100
+
+
 def alias(tracer: Tracer, node: Node, name: str, source: str) -> None:
     """Let `name` be `source`, a tensor, a sequence or an optional that holds nothing."""
     if not name:
@@ -49,6 +52,7 @@ def split(
 ) -> list[str]:
     """The parts of a tensor along `axis`: of the given sizes, else of one, without that axis if not `keep`."""
     length = tracer.scope.shape(name)[axis]
+    tracer.charge(length if sizes is None else len(sizes), node)
     sizes = [1] * length if sizes is None else list(sizes)
     label = f"{node.name}/{name}"
     parts = [f"{label}[{index}]" for index in range(len(sizes))]
@@ -117,6 +121,8 @@ def expand_insert(node: Node, tracer: Tracer) -> None:
     at = len(found)
     if node.input(2):
         at = _position(node, tracer, 2, len(found) + 1)
+    # Each list is a copy of the one before.
+    tracer.charge(len(found) // _COPIED_PER_NODE, node)
     found.insert(at, node.input(1))
     tracer.sequences[node.outputs[0]] = tuple(found)
 
@@ -162,6 +168,7 @@ def expand_split(node: Node, tracer: Tracer) -> None:
         sizes = [int(size) for size in value.ravel()]
         if value.ndim == 0:
             step = max(sizes[0], 1)
+            tracer.charge(-(-shape[axis] // step), node)
             sizes = [min(step, shape[axis] - at) for at in range(0, shape[axis], step)]
     else:
         keep = bool(node.integer("keepdims", 1))

@@ -15,23 +15,29 @@ from archsim.errors import InputError, did_you_mean
 from archsim.workload.graph import Note, TensorInfo
 from archsim.workload.onnx_reader.bodies import Body
 from archsim.workload.onnx_reader.constants import Array, Constant, constant_node, lineages
+from archsim.workload.onnx_reader.control_flow import LARGEST_UNROLLED_NODES
 from archsim.workload.onnx_reader.evaluate import evaluate, shaped_by_value
 from archsim.workload.onnx_reader.families.embedding import chosen_matrices, is_constant_lookup
 from archsim.workload.onnx_reader.families.matmul import is_constant_product
+from archsim.workload.onnx_reader.families.movement import given_count
 from archsim.workload.onnx_reader.form import check_form
 from archsim.workload.onnx_reader.nodes import Node, decode_nodes
-from archsim.workload.onnx_reader.operators import Operator, Piece, Scope
-from archsim.workload.onnx_reader.recasting import STANDARD_OPSET
+from archsim.workload.onnx_reader.operators import Piece, Scope
+from archsim.workload.onnx_reader.recasting import STANDARD_OPSET, recast
 from archsim.workload.onnx_reader.registry import (
     COUNTED,
     NEVER_FOLDED,
     SHAPE_ONLY,
     UnsupportedOperators,
+    is_understood,
     lookup,
     unsupported,
 )
-from archsim.workload.onnx_reader.shapes import infer, tensor_info, type_proto, wanted
+from archsim.workload.onnx_reader.shapes import Memory, infer, tensor_info, type_proto, wanted
 from archsim.workload.onnx_reader.structure import structural
+
+# Operators that take parts, which may be empty (the part of a head that is not rotated).
+_EMPTYING = frozenset({"Slice", "Split"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,8 @@ def _folds(node: Node, known: Container[str]) -> bool:
         return False
     if node.domain == "" and node.op_type in SHAPE_ONLY:
         return True
+    if node.domain == "" and node.op_type == "CastLike":
+        return node.input(0) in known  # of the other operand only the type matters
     return all(name in known for name in node.inputs if name)
 
 
@@ -129,16 +137,12 @@ class Tracer:
         self.leaves: list[Node] = []
         self.payloads: dict[str, TensorProto] = {}
         self.unrolled = 0
+        self.inferred: Memory = {}
         self.counted: set[str] = set()
 
     def given_count(self, node: Node) -> int | None:
         """The size that the user gave for a node, by its path in the file or by its own name."""
-        own = node.origin.rpartition("/")[2]
-        for name in (node.origin, own):
-            if name in self.scope.counts:
-                self.counted.add(name)
-                return self.scope.counts[name]
-        return None
+        return given_count(node, self.scope)
 
     def expect(self, nodes: Iterable[Node]) -> None:
         """Note what nodes that are about to be visited read."""
@@ -182,14 +186,46 @@ class Tracer:
         self.define(Constant(name, value.shape, kind, distinct=value.shape, value=value))
         return name
 
+    def charge(self, nodes: int, node: Node) -> None:
+        """Count nodes that the file does not write out, such as the iterations of a loop.
+
+        Raises `InputError` if that makes more than any network has.
+        """
+        self.unrolled += nodes
+        if self.unrolled > LARGEST_UNROLLED_NODES:
+            raise InputError(
+                f"taking the loops and sequences apart makes more than {LARGEST_UNROLLED_NODES:,} "
+                "nodes.",
+                place=node.place,
+                remedy="Export the network with a recurrent operator (LSTM, GRU), or for a "
+                "shorter sequence.",
+            )
+
     def visit(self, node: Node) -> None:
         """Fold the node, take it apart, or understand it."""
         check_form(node)
+        try:
+            self._visit(node)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            # Shape inference lets through some inputs and attributes that make no sense.
+            raise InputError(
+                f"its inputs{self._shown(node)} and attributes do not fit the operator.",
+                place=node.place,
+                remedy="Check the file, and the sizes given with --batch, --dim and --shape.",
+            ) from error
+
+    def _shown(self, node: Node) -> str:
+        known = (n for n in node.inputs if n in self.tensors or n in self.constants)
+        shown = ", ".join(f"'{name}' {self.scope.shape(name)}" for name in known)
+        return f" ({shown})" if shown else ""
+
+    def _visit(self, node: Node) -> None:
+        if node.domain == "" and node.op_type in COUNTED:
+            self.counted.update((node.origin, node.origin.rpartition("/")[2]))
         structure = structural(node)
         if structure is not None:
             for name in node.reads:
-                readers = self.consumers.get(name, [])
-                readers[:] = [reader for reader in readers if reader is not node]
+                _remove(self.consumers.get(name, []), node)
             structure.expand(node, self)
             return
         if node.op_type == "Identity" and node.input(0) in self.sequences:
@@ -207,6 +243,9 @@ class Tracer:
             self._understand(node)
 
     def _fold(self, node: Node) -> None:
+        if node.domain == "" and node.op_type == "CastLike":
+            element_type = self.types[node.input(1)].tensor_type.elem_type
+            node = recast(node, "Cast", (0,), attributes={"to": element_type})
         if node.op_type == "Constant" and node.domain == "":
             self.define(constant_node(node))
             return
@@ -215,10 +254,9 @@ class Tracer:
             return
         operator = lookup(node)
         rule = shaped_by_value(node) or (None if operator is None else operator.shapes)
-        inferred = [
-            entry if entry is not None else (0, ())
-            for entry in infer(node, self.scope, self.types, self.opsets, rule)
-        ]
+        found = infer(node, self.scope, self.types, self.opsets, rule, self.inferred)
+        # A rule gives all outputs that the operator may have, the node may have fewer.
+        inferred = [entry if entry is not None else (0, ()) for entry in found[: len(node.outputs)]]
         operands = [self.constants.get(name) if name else None for name in node.inputs]
         shapes = [shape for _, shape in inferred]
         values = evaluate(node, [None if c is None else c.value for c in operands], shapes)
@@ -244,8 +282,12 @@ class Tracer:
                 )
 
     def _fold_shape(self, node: Node) -> None:
-        """Shape and Size: all dimensions are bound, so they are constants."""
+        """Shape, Size and EyeLike: all dimensions are bound, so they are constants."""
         shape = self.scope.shape(node.input(0))
+        if node.op_type == "EyeLike":
+            kind = node.integer("dtype", self.scope.element_type(node.input(0)))
+            self.define(Constant(node.outputs[0], shape, kind, distinct=shape))
+            return
         value = np.asarray(
             math.prod(shape) if node.op_type == "Size" else _dimensions(node, shape), np.int64
         )
@@ -262,15 +304,24 @@ class Tracer:
 
     def _understand(self, node: Node) -> None:
         operator = lookup(node)
+        if operator is None and is_understood(node):
+            raise InputError(
+                "what it makes depends on the data, and the estimate needs to know it.",
+                place=node.place,
+                remedy="Export the network with constant shapes, or bind its dimensions.",
+            )
         if operator is None:
             raise UnsupportedOperators(unsupported([node]))
         nonnegative = operator.sign(node, self.scope)
         through = operator.straight_through(node, self.scope)
-        found = infer(node, self.scope, self.types, self.opsets, operator.shapes)
+        found = infer(node, self.scope, self.types, self.opsets, operator.shapes, self.inferred)
         for index, (name, entry) in enumerate(zip(node.outputs, found, strict=False)):
             if entry is None or not wanted(self.scope, index, name):
                 continue
             element_type, shape = entry
+            if 0 in shape and node.op_type in _EMPTYING:
+                self._define_empty(name, element_type, shape)
+                continue
             if 0 in shape:
                 raise InputError(
                     f"the tensor '{name}' would have no elements: its shape is {shape}.",
@@ -282,9 +333,15 @@ class Tracer:
                 info = replace(info, floating=True)
             self.tensors[name] = info
             self.types[name] = type_proto(element_type, shape)
-        for piece in self._pieces(node, operator):
+        for piece in operator.handler(node, self.scope):
             self.tensors.update({entry.name: entry for entry in piece.internal})
             self.pieces.append((node, piece))
+
+    def _define_empty(self, name: str, element_type: int, shape: tuple[int, ...]) -> None:
+        """A part without elements is known: joining it with others changes nothing."""
+        kind = helper.tensor_dtype_to_np_dtype(element_type)
+        value = np.zeros(shape, kind)
+        self.define(Constant(name, shape, element_type, distinct=shape, value=value))
 
     def _carries_gradient(self, node: Node, element_type: int) -> bool:
         """Whether the node hands on a quantised tensor through which gradients pass."""
@@ -293,17 +350,13 @@ class Tracer:
             return False
         return self.types[source.name].tensor_type.elem_type == element_type
 
-    def _pieces(self, node: Node, operator: Operator) -> Sequence[Piece]:
-        try:
-            return operator.handler(node, self.scope)
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-            # Shape inference lets through some inputs and attributes that make no sense.
-            shown = ", ".join(f"'{n}' {self.scope.shape(n)}" for n in node.inputs if n)
-            raise InputError(
-                f"its inputs ({shown}) and attributes do not fit the operator.",
-                place=node.place,
-                remedy="Check the file, and the sizes given with --batch, --dim and --shape.",
-            ) from error
+
+def _remove(readers: list[Node], node: Node) -> None:
+    """Take `node` itself, and no equal one, off the list; nodes are visited in its order."""
+    for index, reader in enumerate(readers):
+        if reader is node:
+            del readers[index]
+            return
 
 
 def _dimensions(node: Node, shape: tuple[int, ...]) -> tuple[int, ...]:

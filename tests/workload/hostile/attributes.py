@@ -15,7 +15,9 @@ _NAMED = ("'bad'",)
 HUGE = 2**62
 
 
-def _convolution(shape: Sequence[int] = (8, 4, 3, 3), **attributes: object) -> Callable[[], ModelProto]:
+def _convolution(
+    shape: Sequence[int] = (8, 4, 3, 3), **attributes: object
+) -> Callable[[], ModelProto]:
     return lambda: model(
         [node("Conv", ["x", "w"], ["y"], **attributes)], _IMAGE, stored=[weight("w", shape)]
     )
@@ -41,7 +43,9 @@ def _resize(*scales: float) -> Callable[[], ModelProto]:
 def _recurrent(op_type: str, hidden: int, gates: int) -> Callable[[], ModelProto]:
     stored = [weight("w", [1, gates * 8, 16]), weight("r", [1, gates * 8, 8])]
     return lambda: model(
-        [node(op_type, ["x", "w", "r"], ["y"], hidden_size=hidden)], {"x": [5, 2, 16]}, stored=stored
+        [node(op_type, ["x", "w", "r"], ["y"], hidden_size=hidden)],
+        {"x": [5, 2, 16]},
+        stored=stored,
     )
 
 
@@ -65,9 +69,7 @@ def _thousands() -> ModelProto:
 
 
 def _equation(text: str, count: int = 2) -> Callable[[], ModelProto]:
-    return lambda: model(
-        [node("Einsum", ["x"] * count, ["y"], equation=text)], {"x": [4, 4]}
-    )
+    return lambda: model([node("Einsum", ["x"] * count, ["y"], equation=text)], {"x": [4, 4]})
 
 
 def _quantised(*shape: int) -> Callable[[], ModelProto]:
@@ -121,6 +123,7 @@ CASES: tuple[Case, ...] = (
         ),
         _NAMED,
     ),
+    Case("split_into_billions", _image("Split", num_outputs=2**31), (*_NAMED, "'num_outputs'")),
     Case("transpose_outside", _image("Transpose", perm=[0, 1, 2, 9]), _NAMED),
     Case("transpose_repeats", _image("Transpose", perm=[0, 1, 1, 2]), _NAMED),
     Case("transpose_negative", _image("Transpose", perm=[-1, 0, 1, 2]), _NAMED),
@@ -130,11 +133,15 @@ CASES: tuple[Case, ...] = (
     Case("depth_to_space_huge", _image("DepthToSpace", blocksize=HUGE), _NAMED),
     Case("cast_to_nothing", _image("Cast", to=99), _NAMED),
     Case("cast_missing", _image("Cast"), (*_NAMED, "'to'")),
-    Case("one_hot_huge", lambda: model(
-        [node("OneHot", ["x", "depth", "values"], ["y"])],
-        {"x": [4, 16]},
-        stored=[scalar("depth", HUGE), integers("values", 0, 1)],
-    ), _NAMED),
+    Case(
+        "one_hot_huge",
+        lambda: model(
+            [node("OneHot", ["x", "depth", "values"], ["y"])],
+            {"x": [4, 16]},
+            stored=[scalar("depth", HUGE), integers("values", 0, 1)],
+        ),
+        _NAMED,
+    ),
     Case("resize_infinite", _resize(1.0, 1.0, float("inf"), 2.0), _NAMED),
     Case("resize_not_a_number", _resize(1.0, 1.0, float("nan"), 2.0), _NAMED),
     Case("resize_negative", _resize(1.0, 1.0, -2.0, 2.0), _NAMED),
@@ -149,7 +156,7 @@ CASES: tuple[Case, ...] = (
     Case("attribute_kind", _kind, (*_NAMED, "'group'")),
     Case("attribute_twice", _twice, (*_NAMED, "'group' is given twice")),
     Case("attributes_by_the_thousand", _thousands, (*_NAMED, "3,000 attributes")),
-    Case("attribute_of_a_million", _convolution(pads=[1] * 1_000_000), (*_NAMED, "1,000,000")),
+    Case("attribute_of_a_million", _convolution(pads=[1] * 1_000_000), _NAMED),
     Case("quantisation_shape", _quantised(3), _NAMED),
     Case("quantisation_rank", _quantised(16, 8, 2), _NAMED),
     Case("normalisation_shape", _normalised(7), _NAMED),

@@ -39,17 +39,13 @@ def _open_block(field: int, length: int) -> bytes:
 
 def _numbers_bomb(path: Path) -> None:
     """One attribute with two hundred million zeros, each a byte in the file."""
-    count = 200 * _FILLED
-    # Lengths of the messages around the list, from the inside out; eight bytes spare each.
-    attribute = count + 8
-    inner = attribute + 8
-    graph = inner + 8
-    head = wire.number(wire.IR_VERSION, 10) + _open_block(wire.GRAPH, graph)
-    start = len(head)
-    head += _open_block(wire.NODE, inner - 2)
-    head += _open_block(wire.NODE_ATTRIBUTE, start + graph - len(head) - 5)
-    head += _open_block(wire.ATTRIBUTE_INTS, start + graph - len(head) - 5)
-    _hole(path, head, start + graph)
+    length = 200 * _FILLED
+    head = b""
+    # From the inside out: each message is as long as its own head and all that it holds.
+    for field in (wire.ATTRIBUTE_INTS, wire.NODE_ATTRIBUTE, wire.NODE, wire.GRAPH):
+        head = _open_block(field, length + len(head)) + head
+    head = wire.number(wire.IR_VERSION, 10) + head
+    _hole(path, head, len(head) + length)
 
 
 def _nested(depth: int) -> bytes:
@@ -96,10 +92,16 @@ CASES: tuple[Case | PathCase, ...] = (
     PathCase("folder", lambda path: path.mkdir(), ("this is a folder",)),
     PathCase("pipe", os.mkfifo, ("no regular file",)),
     PathCase("device", lambda path: path.symlink_to("/dev/zero"), ("no regular file",)),
-    PathCase("dangling_link", lambda path: path.symlink_to("nowhere"), ("no such file",)),
-    PathCase("endless_link", lambda path: path.symlink_to(path.name), ("link_to_itself",)),
+    PathCase("dangling_link", lambda path: path.symlink_to("nowhere"), ("a link",)),
     PathCase(
-        "three_gigabytes", lambda path: _hole(path, b"\x08\x0a", 3 * 2**30), ("more than the 2 GiB",)
+        "endless_link",
+        lambda path: path.symlink_to(path.name),
+        ("a link to a file that does not exist",),
+    ),
+    PathCase(
+        "three_gigabytes",
+        lambda path: _hole(path, b"\x08\x0a", 3 * 2**30),
+        ("more than the 2 GiB",),
     ),
     PathCase("numbers_bomb", _numbers_bomb, ("besides its weights",)),
     Case(
@@ -111,13 +113,17 @@ CASES: tuple[Case | PathCase, ...] = (
     Case("deep_messages", lambda: _nested(5000), _NOT_ONNX),
     Case(
         "empty_nodes",
-        lambda: wire.model(wire.block(wire.NODE, b"") * (3 * _FILLED)),
+        lambda: wire.model(
+            wire.block(wire.NODE, b"") * (3 * _FILLED) + wire.block(wire.OUTPUT, b"")
+        ),
         ("nodes", "more than any network has"),
     ),
     Case("empty_attributes", _attribute_bomb, ("parts", "more than any network has")),
     Case(
         "empty_tensors",
-        lambda: wire.model(wire.block(wire.INITIALIZER, b"") * (3 * _FILLED) + wire.block(wire.OUTPUT, b"")),
+        lambda: wire.model(
+            wire.block(wire.INITIALIZER, b"") * (3 * _FILLED) + wire.block(wire.OUTPUT, b"")
+        ),
         ("stored tensors", "more than any network has"),
     ),
     Case(
@@ -135,7 +141,6 @@ CASES: tuple[Case | PathCase, ...] = (
     Case("opset_twice", lambda: _versioned(opsets=(9, 20)), ("several opsets", "9 and 20")),
     Case("node_name_no_text", lambda: _renamed(bad=b"b\xff\xfe"), ("no text", "node 0")),
     Case("operator_no_text", lambda: _renamed(Relu=b"\xc3\x28lu"), ("no text", "node 0")),
-    Case("graph_name_no_text", lambda: _renamed(network=b"net\xffork"), ()),
     Case("node_name_newline", lambda: _renamed(bad=b"b\nd"), ("b\\nd", "cannot be shown")),
     Case("node_name_escape", lambda: _renamed(bad=b"\x1b[2"), ("\\x1b", "cannot be shown")),
     Case(

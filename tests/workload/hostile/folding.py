@@ -77,7 +77,9 @@ def _slices(count: int) -> ModelProto:
 def _broadcast() -> ModelProto:
     """Ten vectors, each along an axis of its own: 1000 ** 10 elements when they meet."""
     shapes = [[1000 if axis == i else 1 for axis in range(10)] for i in range(10)]
-    stored = [numpy_helper.from_array(np.ones(s, np.float32), f"w{i}") for i, s in enumerate(shapes)]
+    stored = [
+        numpy_helper.from_array(np.ones(s, np.float32), f"w{i}") for i, s in enumerate(shapes)
+    ]
     nodes = [node("Max", [f"w{i}" for i in range(10)], ["c"])]
     return _folded(nodes, *stored)()
 
@@ -100,20 +102,24 @@ CASES: tuple[Case, ...] = (
     Case("unsqueeze_outside", _shaped("Unsqueeze", HUGE), _NAMED),
     Case("unsqueeze_twice", _shaped("Unsqueeze", 0, 0), _NAMED),
     Case("squeeze_of_four", _shaped("Squeeze", 0), _NAMED),
-    Case("top_k_huge", lambda: model([node("TopK", ["x", "s"], ["y", "i"])], stored=[integers("s", HUGE)]), _NAMED),
+    Case(
+        "top_k_huge",
+        lambda: model([node("TopK", ["x", "s"], ["y", "i"])], stored=[integers("s", HUGE)]),
+        _NAMED,
+    ),
     Case("filled_huge", _filled(2**31, 2**31), _NAMED),
     Case("filled_beyond_64_bits", _filled(2**62, 2**62), _NAMED),
     Case("filled_negative", _filled(-5), _NAMED),
     Case("filled_billion", _filled(2**50), _NAMED),
     Case("filled_thousand_dimensions", _filled(*[1] * 1000), _NAMED),
     Case("range_huge", _range(0, HUGE, 1), _NAMED),
-    Case("range_all_integers", _range(_LEAST, 2**63 - 1, 1), _NAMED),
+    Case("range_all_integers", _range(_LEAST, 2**63 - 1, 1), ("'c'",)),
     Case("range_without_step", _range(0, 10, 0), _NAMED),
     Case("range_infinite", _range(0.0, float("inf"), 1.0), _NAMED),
     Case("range_not_a_number", _range(0.0, float("nan"), 1.0), _NAMED),
-    Case("range_tiny_step", _range(0.0, 1e30, 1e-30), _NAMED),
-    Case("concat_doubles", lambda: _doubled(60), (*_NAMED, "more elements")),
-    Case("sum_of_thousands", _made_of_thousands, ("'bad", "4,096 stored tensors")),
+    Case("range_tiny_step", _range(0.0, 1e30, 1e-30), ("'c'",)),
+    Case("concat_doubles", lambda: _doubled(60), ("'bad_49'", "more elements")),
+    Case("sum_of_thousands", _made_of_thousands, ("'bad_2048'", "2,048 stored tensors")),
     Case("names_of_parts", lambda: _slices(2000), ("'last'",)),
     Case("broadcast_huge", _broadcast, _NAMED),
     Case(
@@ -140,7 +146,7 @@ CASES: tuple[Case, ...] = (
             [node("Div", ["s", "zero"], ["t"]), node("Reshape", ["x", "t"], ["y"])],
             stored=[integers("s", 4, 16), integers("zero", 0, 0)],
         ),
-        _NAMED,
+        ("'bad_2'",),
     ),
     Case(
         "shape_from_overflow",
@@ -148,7 +154,7 @@ CASES: tuple[Case, ...] = (
             [node("Mul", ["s", "s"], ["t"]), node("Expand", ["x", "t"], ["y"])],
             stored=[integers("s", 2**40, 1)],
         ),
-        _NAMED,
+        ("'bad_2'",),
     ),
     Case(
         "gather_outside",
@@ -156,6 +162,6 @@ CASES: tuple[Case, ...] = (
             [node("Gather", ["s", "i"], ["t"]), node("Reshape", ["x", "t"], ["y"])],
             stored=[integers("s", 4, 16), integers("i", 0, 99)],
         ),
-        _NAMED,
+        ("'bad_2'",),
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from onnx import ModelProto, TensorProto, helper
 
 from tests.workload.hostile.case import Case
-from tests.workload.hostile.making import graph, linear, model, node, value, weight
+from tests.workload.hostile.making import linear, model, node, value, weight
 
 
 def _ring(length: int) -> ModelProto:
@@ -68,18 +68,10 @@ def _sequence_input() -> ModelProto:
     return _with_input(helper.make_tensor_sequence_value_info("x", TensorProto.FLOAT, [1]))
 
 
-def _no_operator() -> ModelProto:
-    made = model([])
-    made.graph.CopyFrom(graph([], {"x": [4]}, ["x"]))
-    return made
-
-
-_TWO = ([4, 16], [4, 16])
-
 CASES: tuple[Case, ...] = (
     Case("cycle", lambda: _ring(2), ("cycle", "'ring0'")),
     Case("cycle_of_one", lambda: _ring(1), ("cycle", "'ring0'")),
-    Case("cycle_of_thousands", lambda: _ring(30_000), ("cycle", "'ring0'")),
+    Case("cycle_of_thousands", lambda: _ring(30_000), ("cycle", "'ring1'", "...")),
     Case(
         "defined_twice",
         lambda: model([node("Relu", ["x"], ["y"]), node("Tanh", ["x"], ["y"])]),
@@ -103,7 +95,7 @@ CASES: tuple[Case, ...] = (
         ("'hidden' is produced by no node", "'bad'"),
     ),
     Case("dangling_output", lambda: model([node("Relu", ["x"], ["z"])]), ("graph output 'y'",)),
-    Case("no_outputs", _no_outputs, ("no output",)),
+    Case("no_outputs", _no_outputs, ("no outputs",)),
     Case("untyped_input", _untyped, ("'x'", "no tensor")),
     Case("input_without_element_type", _without_type_of_elements, ("'x'", "element type")),
     Case("sequence_input", _sequence_input, ("'x' is no tensor",)),
@@ -134,9 +126,7 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         "product_beyond_64_bits",
-        lambda: model(
-            [node("MatMul", ["a", "b"], ["y"])], {"a": [2**40, 1], "b": [1, 2**40]}
-        ),
+        lambda: model([node("MatMul", ["a", "b"], ["y"])], {"a": [2**40, 1], "b": [1, 2**40]}),
         ("'bad'", "'y'", "more elements"),
     ),
     Case(
@@ -161,13 +151,12 @@ CASES: tuple[Case, ...] = (
         lambda: model([node("Sum", ["x"] * 100_000, ["y"])]),
         ("'bad'", "100,0"),
     ),
-    Case(
-        "no_node_outputs",
-        lambda: model([node("Relu", ["x"], []), node("Relu", ["x"], ["y"])]),
-        ("",),
-    ),
     Case("three_hundred_thousand_nodes", lambda: _many_nodes(300_000), ("200,00", "nodes")),
-    Case("ten_thousand_unknown_operators", _unknown_operators, ("not supported", "Convolution")),
+    Case(
+        "ten_thousand_unknown_operators",
+        _unknown_operators,
+        ("not supported", "Convolution", "and 9,900 more"),
+    ),
     Case(
         "unknown_domain",
         lambda: model([helper.make_node("Relu", ["x"], ["y"], name="bad", domain="nowhere")]),
@@ -178,5 +167,4 @@ CASES: tuple[Case, ...] = (
         lambda: model([node("Add", ["a", "b"], ["y"])], {"a": [4, 3], "b": [4, 5]}),
         ("'bad'", "(4, 3)", "(4, 5)"),
     ),
-    Case("no_operator", _no_operator, ("no operators",)),
 )

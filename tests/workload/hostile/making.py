@@ -12,7 +12,9 @@ Shape = Sequence[int | str | None]
 OPSET = 20
 
 
-def node(op_type: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: object) -> NodeProto:
+def node(
+    op_type: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: object
+) -> NodeProto:
     """A node that is called 'bad', so that the refusal can be seen to name it."""
     return helper.make_node(op_type, list(inputs), list(outputs), name="bad", **attributes)
 
@@ -35,7 +37,7 @@ def integers(name: str, *values: int) -> TensorProto:
     return numpy_helper.from_array(np.asarray(values, np.int64), name)
 
 
-def scalar(name: str, kept: int | float | bool) -> TensorProto:
+def scalar(name: str, kept: float) -> TensorProto:
     """A stored scalar."""
     kind = {bool: np.bool_, int: np.int64, float: np.float32}[type(kept)]
     return numpy_helper.from_array(np.asarray(kept, kind), name)
@@ -50,7 +52,9 @@ def graph(
 ) -> GraphProto:
     """A graph of floating-point inputs and outputs of any shape."""
     given = [value(entry, shape) for entry, shape in inputs.items()]
-    return helper.make_graph(list(nodes), name, given, [value(o, None) for o in outputs], list(stored))
+    return helper.make_graph(
+        list(nodes), name, given, [value(o, None) for o in outputs], list(stored)
+    )
 
 
 def model(

@@ -136,8 +136,16 @@ CASES: tuple[Case, ...] = (
     Case("external_share", _located("\\\\host\\share\\secret.bin"), _OUTSIDE),
     Case("external_not_marked", _changed(_unmarked_location), _OUTSIDE),
     Case("external_sparse", _sparse(16, 8, location="/etc/passwd"), _OUTSIDE),
-    Case("external_constant", lambda: _constant_at("../secret.bin"), ("'bad'", *_OUTSIDE)),
-    Case("external_fill", lambda: _fill_at("/etc/passwd"), ("'bad'", "outside the model's folder")),
+    Case(
+        "external_constant",
+        lambda: _constant_at("../secret.bin"),
+        ("'bad'", "'value'", "outside the model's folder"),
+    ),
+    Case(
+        "external_fill",
+        lambda: _fill_at("/etc/passwd"),
+        ("'bad'", "'value'", "outside the model's folder"),
+    ),
     Case("sparse_beyond_64_bits", _sparse(2**40, 2**40), ("'w'", "no tensor can have")),
     Case("sparse_negative", _sparse(16, -8), ("'w'", "(16, -8)")),
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,12 @@ TOLERANCE = 2e-5
 
 @dataclass(frozen=True)
 class Case:
-    """A network with weights, its workload, and inputs."""
+    """A network with weights, its workload, inputs, and how often its loops run."""
 
     model: onnx.ModelProto
     workload: Workload
     inputs: Arrays
+    trip_counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def built_in(dims: Mapping[str, int], **network: Any) -> onnx.ModelProto:
@@ -78,7 +80,7 @@ def _mobile(g: GraphWriter) -> None:
     gate = g.node("Conv", [gate, g.parameter("gate", (16, 16, 1, 1), SMALL)], "gate_conv")
     x = g.node("Mul", [x, g.node("HardSigmoid", [gate], "gate_value")], "gated")
     grouped = [x, g.parameter("grouped", (6, 8, 3, 3), SMALL)]
-    x = g.node("Conv", grouped, "grouped_conv", group=2, dilations=[2, 1], auto_pad="SAME_UPPER")
+    x = g.node("Conv", grouped, "grouped_conv", group=2, auto_pad="SAME_UPPER")
     x = g.node("MaxPool", [x], "pool", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)
     x = g.node("Flatten", [x], "flat")
     g.output(
@@ -165,6 +167,25 @@ def _llama(g: GraphWriter) -> None:
         g.node("Add", [x, g.node("MatMul", down, "down_proj")], "residual2"),
         [batch, length, width],
     )
+
+
+def _primitives(g: GraphWriter) -> None:
+    """A layer normalisation and a Gelu in the primitives that older exporters write."""
+    x = g.input("x", [2, 5, 8])
+    last, two = g.integers("last", -1), g.scalar("two", 2.0)
+    centred = g.node("Sub", [x, g.node("ReduceMean", [x, last], "mean")], "centred")
+    square = g.node("Pow", [centred, two], "square")
+    variance = g.node("ReduceMean", [square, last], "variance")
+    shifted = g.node("Add", [variance, g.scalar("eps", 1e-5)], "shifted")
+    unit = g.node("Div", [centred, g.node("Sqrt", [shifted], "deviation")], "unit")
+    scaled = g.node("Mul", [unit, g.parameter("scale", (8,), Init(1.0, 0.1))], "scaled")
+    x = g.node("Add", [scaled, g.parameter("shift", (8,), SMALL)], "normed")
+    x = g.node("MatMul", [x, g.parameter("up", (8, 12), SMALL)], "up_proj")
+    x = g.node("Add", [x, g.parameter("up_bias", (12,), SMALL)], "biased")
+    inner = g.node("Div", [x, g.scalar("root", 2.0**0.5)], "over_root")
+    inner = g.node("Add", [g.node("Erf", [inner], "erf"), g.scalar("one", 1.0)], "plus_one")
+    product = g.node("Mul", [x, inner], "times")
+    g.output("y", g.node("Mul", [product, g.scalar("half", 0.5)], "gelu"), [2, 5, 12])
 
 
 def _recurrent(g: GraphWriter) -> None:
@@ -278,7 +299,9 @@ NETWORKS: Mapping[str, Callable[[], onnx.ModelProto]] = {
     "vgg": lambda: built_in(
         {}, kind="vgg", side=8, stages=[[4, 5], [6]], hidden=[8], classes=3, bias=True
     ),
-    "resnet": lambda: built_in({}, kind="resnet", block="basic", layers=[1, 1], classes=4, side=32),
+    "resnet": lambda: built_in(
+        {}, kind="resnet", block="bottleneck", layers=[1], classes=4, side=32
+    ),
     "bert": lambda: built_in({"seq": 5}, kind="bert", inner=12, **TRANSFORMER),
     "gpt2": lambda: built_in({"seq": 5}, kind="gpt2", **TRANSFORMER),
     "lstm": lambda: built_in({"seq": 5}, kind="lstm", layers=2, width=6, vocabulary=20),
@@ -287,6 +310,7 @@ NETWORKS: Mapping[str, Callable[[], onnx.ModelProto]] = {
     ),
     "mobile": written(_mobile),
     "llama": written(_llama),
+    "primitives": written(_primitives),
     "recurrent": written(_recurrent),
     "upsampling": written(_upsampling),
     "products": written(_products),
@@ -325,6 +349,25 @@ def case_of(model: onnx.ModelProto) -> Case:
 def case(request: pytest.FixtureRequest) -> Case:
     """Each of the small networks."""
     return case_of(NETWORKS[request.param]())
+
+
+SINGLE = Path(__file__).parents[2] / "data" / "single"
+LOOP_TRIPS = 3
+
+
+@pytest.fixture(params=sorted(path.stem for path in SINGLE.glob("*.onnx")))
+def single(request: pytest.FixtureRequest) -> Case:
+    """Each of the graphs that hold one difficulty; a loop that the data end runs three times."""
+    model = onnx.load(SINGLE / f"{request.param}.onnx", load_external_data=False)
+    loops = [node.name or "Loop_0" for node in model.graph.node if node.op_type == "Loop"]
+    counts = dict.fromkeys(loops, LOOP_TRIPS)
+    symbols = {"batch": 10, "seq": 7} if request.param == "mm_shape_arith" else {}
+    workload = workload_from_model(model, name=request.param, dims=symbols, trip_counts=counts)
+    full = with_weights(model, workload, np.random.default_rng(7))
+    inputs = dict(random_inputs(full, workload))
+    if counts:
+        inputs["n"] = np.full_like(inputs["n"], LOOP_TRIPS)
+    return Case(full, workload, inputs, counts)
 
 
 @pytest.fixture

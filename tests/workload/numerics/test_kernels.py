@@ -152,13 +152,23 @@ EXAMPLES: list[Example] = [
     ("SpaceToDepth", [IMAGE[:, :, :6]], {"blocksize": 2}),
     ("Trilu", [X, np.asarray(1)], {}),
     ("Trilu", [X, np.asarray(-1)], {"upper": 0}),
+    ("Resize", [IMAGE, None, np.asarray([1, 1, 1.5, 2.0], np.float32)], {}),
+    ("Resize", [IMAGE, None, np.asarray([1, 1, 0.6, 2.0], np.float32)],
+     {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}),
+    ("Resize", [IMAGE, None, None, ints(2, 4, 11, 3)], {"mode": "linear"}),
+    ("Resize", [IMAGE, None, None, ints(11, 12)],
+     {"mode": "linear", "coordinate_transformation_mode": "align_corners", "axes": [2, 3]}),
+    ("Resize", [IMAGE, None, None, ints(2, 4, 11, 9)],
+     {"mode": "cubic", "coordinate_transformation_mode": "pytorch_half_pixel"}),
+    ("RotaryEmbedding", [weights(2, 3, 5, 8), weights(9, 4), weights(9, 4),
+                         R.integers(0, 9, (2, 5))], {}),
+    ("RotaryEmbedding", [weights(2, 5, 24), weights(2, 5, 2), weights(2, 5, 2)],
+     {"num_heads": 3, "interleaved": 1, "rotary_embedding_dim": 4}),
     ("ConstantOfShape", [ints(2, 3)],
      {"value": helper.make_tensor("v", TensorProto.FLOAT, [1], [0.5])}),
     ("Constant", [], {"value_floats": [1.0, 2.5]}),
     ("Constant", [], {"value_int": 3}),
     ("Constant", [], {"value": helper.make_tensor("v", TensorProto.INT64, [2], [4, 5])}),
-    ("Shape", [X], {"start": -2}),
-    ("Size", [X], {}),
     ("Range", [np.asarray(1), np.asarray(9), np.asarray(3)], {}),
     ("EyeLike", [Y], {"k": 1}),
     ("NonZero", [WHOLE * TRUTH], {}),
@@ -177,7 +187,7 @@ EXAMPLES: list[Example] = [
 ]  # fmt: skip
 # Kernels that the onnx package does not evaluate; their tests are the ones below, or those with
 # ONNX Runtime.
-ELSEWHERE = {"GlobalLpPool", "LRN", "QLinearConv", "SimplifiedLayerNormalization"}
+ELSEWHERE = {"Upsample", "GlobalLpPool", "LRN", "QLinearConv", "SimplifiedLayerNormalization"}
 OUTPUTS = {"TopK": 2, "Split": 2, "DynamicQuantizeLinear": 3, "LSTM": 3, "GRU": 2, "RNN": 2}
 
 
@@ -219,7 +229,9 @@ def close(found: np.ndarray, wanted: np.ndarray) -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: e[0])
 def test_a_kernel_agrees_with_the_reference(example: Example) -> None:
-    opset = 24 if example[0] in {"Attention", "RMSNormalization", "Swish"} else 22
+    opset = (
+        24 if example[0] in {"Attention", "RMSNormalization", "RotaryEmbedding", "Swish"} else 22
+    )
     model, _ = node_of(example, opset)
     feeds = {f"x{i}": np.asarray(part) for i, part in enumerate(example[1]) if part is not None}
     with np.errstate(all="ignore"):
@@ -342,3 +354,21 @@ def test_the_error_function_is_that_of_the_standard_library() -> None:
     wanted = [math.erf(value) for value in x]
     np.testing.assert_allclose(erf(x), wanted, rtol=0, atol=3e-9)
     np.testing.assert_array_equal(erf(np.asarray([np.inf, -np.inf, np.nan])), [1.0, -1.0, np.nan])
+
+
+def test_upsampling_repeats_elements() -> None:
+    scales = np.asarray([1, 1, 2, 3], np.float32)
+    (found,) = run(("Upsample", [IMAGE, scales], {"mode": "nearest"}), 9)
+    np.testing.assert_array_equal(found, IMAGE.repeat(2, 2).repeat(3, 3))
+
+
+def test_a_stated_output_size_crops_or_extends_a_transposed_convolution() -> None:
+    """Of 15 full positions 12 are kept, from the third on; of 17 the last two are zero."""
+    x, w = weights(1, 2, 7), weights(2, 3, 3)
+    full = naive_transposed(x, w, 1, 2)
+    for size, begin in ((12, 2), (17, 0)):
+        (found,) = run(("ConvTranspose", [x, w], {"strides": [2], "output_shape": [size]}), 22)
+        wanted = np.pad(full, [(0, 0), (0, 0), (0, 2)])[..., begin : begin + size]
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+    (same,) = run(("ConvTranspose", [x, w], {"strides": [2], "auto_pad": "SAME_UPPER"}), 22)
+    np.testing.assert_allclose(same, full[..., :14], rtol=1e-5, atol=1e-6)

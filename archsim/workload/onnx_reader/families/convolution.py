@@ -31,9 +31,14 @@ def bias_work(outputs: int, bias: Constant | None) -> tuple[DigitalWork, Digital
 
 
 def learned_bias(scope: Scope, name: str) -> Constant | None:
-    """The constant floating-point vector called `name`, or None if there is none."""
+    """The constant floating-point vector called `name`, or None if there is none.
+
+    One number for all outputs, such as an expanded zero, stands for no bias.
+    """
     found = scope.constant(name) if name else None
     if found is None or not found.learned_roots:
+        return None
+    if found.elements > 1 and math.prod(found.distinct) == 1:
         return None
     return found
 
@@ -102,13 +107,17 @@ def _of_activations(node: Node, scope: Scope, groups: int) -> Piece:
         dynamic=(DynamicMatmul(groups, positions, math.prod(size[1:]), size[0] // groups),),
         forward=forward,
         backward=backward,
-        saved=tuple(Saved(name, scope.elements(name)) for name in (source, kernel) if name in names),
+        saved=tuple(
+            Saved(name, scope.elements(name)) for name in (source, kernel) if name in names
+        ),
         reads=() if bias is None else (Read(bias, ParameterRole.BIAS),),
     )
 
 
 def _transposed(node: Node, scope: Scope) -> Sequence[Piece]:
     groups = node.integer("group", 1)
+    if scope.constant(node.input(1)) is None:
+        return [_transposed_activations(node, scope, groups)]
     weights = _weights(node, scope, groups)
     shape, kernel = scope.shape(node.input(0)), weights.shape
     if shape[1] != kernel[0] or kernel[0] % groups:
@@ -140,6 +149,30 @@ def _transposed(node: Node, scope: Scope) -> Sequence[Piece]:
             reads=piece.reads,
         )
     ]
+
+
+def _transposed_activations(node: Node, scope: Scope, groups: int) -> Piece:
+    """A transposed kernel made by the network: one product per group, added up where they meet."""
+    source, kernel = node.input(0), node.input(1)
+    shape, size = scope.shape(source), scope.shape(kernel)
+    if groups < 1 or shape[1] != size[0] or size[0] % groups:
+        raise _misfit(node, shape, size, groups)
+    positions, outputs = shape[0] * math.prod(shape[2:]), math.prod(size[1:])
+    target = scope.elements(node.outputs[0])
+    produced = positions * outputs * groups
+    names = scope.activations(node)
+    return Piece(
+        kind=OpKind.DYNAMIC_MATMUL,
+        inputs=names,
+        outputs=scope.results_of(node),
+        reason="the kernel is an activation",
+        dynamic=(DynamicMatmul(groups, positions, size[0] // groups, outputs),),
+        forward=DigitalWork(add=max(produced - target, 0), read=produced, written=target),
+        backward=DigitalWork(read=target, written=produced),
+        saved=tuple(
+            Saved(name, scope.elements(name)) for name in (source, kernel) if name in names
+        ),
+    )
 
 
 def product_piece(
@@ -187,7 +220,7 @@ OPERATORS = (
         "ConvTranspose",
         _transposed,
         rule=rule(
-            OpKind.WEIGHT_MATMUL,
+            (OpKind.WEIGHT_MATMUL, OpKind.DYNAMIC_MATMUL),
             "K*N*groups MACs per input position, adds where windows meet",
             "transposed read; outer-product update",
         ),

@@ -1,16 +1,16 @@
-"""Einsum of two operands: a product by a constant, or of two activations."""
+"""Einsum: products by a constant or of two activations, pair by pair."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from archsim.errors import InputError
-from archsim.workload.graph import DynamicMatmul, OpKind, Saved
+from archsim.workload.graph import DigitalWork, DynamicMatmul, OpKind, Saved
 from archsim.workload.onnx_reader.families.matmul import MATMUL_RULE, routed_piece
 from archsim.workload.onnx_reader.nodes import Node
-from archsim.workload.onnx_reader.operators import Operator, Piece, Product, Scope
+from archsim.workload.onnx_reader.operators import Operator, Piece, Product, Scope, rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,31 +66,85 @@ def _terms(node: Node, left: Sequence[str], right: Sequence[str], result: Sequen
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Operand:
+    """A tensor of the equation: its name, and a label for each of its axes."""
+
+    name: str
+    labels: tuple[str, ...]
+
+
 def _einsum(node: Node, scope: Scope) -> Sequence[Piece]:
+    """One operand is reduced or reordered; several are multiplied pair by pair, from the left."""
     equation = node.text("equation")
-    if len(node.inputs) != 2:
-        raise InputError(
-            f"the equation '{equation}' has {len(node.inputs)} operands; two are understood.",
-            place=node.place,
-        )
     shapes = [scope.shape(name) for name in node.inputs]
-    (left, right), result = parse(equation, [len(shape) for shape in shapes])
+    labels, result = parse(equation, [len(shape) for shape in shapes])
+    operands = [_Operand(name, tuple(own)) for name, own in zip(node.inputs, labels, strict=True)]
     sizes: dict[str, int] = {}
-    for labels, shape in zip((left, right), shapes, strict=True):
-        for label, size in zip(labels, shape, strict=True):
+    for operand, shape in zip(operands, shapes, strict=True):
+        for label, size in zip(operand.labels, shape, strict=True):
             sizes[label] = max(sizes.get(label, 1), size)
+    if len(operands) == 1:
+        return [_alone(node, scope, operands[0], result)]
+    pieces: list[Piece] = []
+    left = operands[0]
+    for index, right in enumerate(operands[1:], start=2):
+        later = {label for operand in operands[index:] for label in operand.labels} | set(result)
+        last = index == len(operands)
+        kept = tuple(dict.fromkeys(x for x in (*left.labels, *right.labels) if x in later))
+        target = _Operand(node.outputs[0] if last else f"{node.name}/{index - 1}", kept)
+        piece = _pair(node, scope, (left, right, target), sizes)
+        if not last:
+            info = replace(
+                scope.info(node.outputs[0]),
+                name=target.name,
+                shape=tuple(sizes[label] for label in kept),
+            )
+            scope = scope.knowing(info)
+            piece = replace(piece, suffix=f"/{index - 1}", internal=(info,))
+        pieces.append(replace(piece, outputs=(target.name,)))
+        left = target
+    return pieces
+
+
+def _alone(node: Node, scope: Scope, operand: _Operand, result: Sequence[str]) -> Piece:
+    """The sum over the axes that the result does not have, else a copy in another order."""
+    n, m = scope.elements(operand.name), scope.elements(node.outputs[0])
+    summed = set(operand.labels) - set(result)
+    moved, back = DigitalWork(read=n, written=m), DigitalWork(read=m, written=n)
+    return Piece(
+        kind=OpKind.REDUCTION if summed else OpKind.MOVEMENT,
+        inputs=scope.activations(node),
+        outputs=(node.outputs[0],),
+        reason="reduces axes" if summed else "reorders elements",
+        forward=moved + DigitalWork(add=n - m) if summed else moved,
+        backward=back,
+    )
+
+
+def _pair(
+    node: Node,
+    scope: Scope,
+    operands: tuple[_Operand, _Operand, _Operand],
+    sizes: Mapping[str, int],
+) -> Piece:
+    """The product of two operands: by a constant, or of two activations."""
+    left, right, result = operands
 
     def count(labels: Iterable[str]) -> int:
         return math.prod(sizes[label] for label in labels)
 
-    terms = _terms(node, left, right, result)
-    for index, (own, others) in enumerate(((terms.right, terms.left), (terms.left, terms.right))):
-        weights = scope.constant(node.inputs[1 - index])
+    terms = _terms(node, left.labels, right.labels, result.labels)
+    equation = node.text("equation")
+    for weighted, source, own, others in (
+        (right, left, terms.right, terms.left),
+        (left, right, terms.left, terms.right),
+    ):
+        weights = scope.constant(weighted.name)
         if weights is None or not weights.learned_roots:
             continue
-        labels = (left, right)[1 - index]
-        first_output = min((labels.index(label) for label in own), default=0)
-        first_input = min((labels.index(label) for label in terms.summed), default=0)
+        first_output = min((weighted.labels.index(label) for label in own), default=0)
+        first_input = min((weighted.labels.index(label) for label in terms.summed), default=0)
         product = Product(
             constant=weights,
             inputs=count(terms.summed),
@@ -100,21 +154,30 @@ def _einsum(node: Node, scope: Scope) -> Sequence[Piece]:
             outputs_first=first_output < first_input,
         )
         reason = f"constant operand in '{equation}'"
-        return [routed_piece(node, scope, product, reason, node.inputs[index])]
-    return [
-        Piece(
-            kind=OpKind.DYNAMIC_MATMUL,
-            inputs=scope.activations(node),
-            outputs=scope.results_of(node),
-            reason=f"both operands of '{equation}' are activations",
-            dynamic=(
-                DynamicMatmul(
-                    count(terms.batch), count(terms.left), count(terms.summed), count(terms.right)
-                ),
+        return routed_piece(node, scope, product, reason, source.name)
+    names = tuple(operand.name for operand in (left, right) if scope.constant(operand.name) is None)
+    return Piece(
+        kind=OpKind.DYNAMIC_MATMUL,
+        inputs=tuple(dict.fromkeys(names)),
+        outputs=scope.results_of(node),
+        reason=f"both operands of '{equation}' are activations",
+        dynamic=(
+            DynamicMatmul(
+                count(terms.batch), count(terms.left), count(terms.summed), count(terms.right)
             ),
-            saved=tuple(Saved(name, scope.elements(name)) for name in scope.activations(node)),
-        )
-    ]
+        ),
+        saved=tuple(Saved(name, scope.elements(name)) for name in dict.fromkeys(names)),
+    )
 
 
-OPERATORS = (Operator("Einsum", _einsum, rule=MATMUL_RULE),)
+OPERATORS = (
+    Operator(
+        "Einsum",
+        _einsum,
+        rule=rule(
+            (*MATMUL_RULE.kinds, OpKind.REDUCTION, OpKind.MOVEMENT),
+            MATMUL_RULE.forward,
+            MATMUL_RULE.backward,
+        ),
+    ),
+)

@@ -22,6 +22,7 @@ from archsim.workload.graph import (
     SavedForm,
 )
 from archsim.workload.onnx_reader.constants import Constant, Derived
+from archsim.workload.onnx_reader.families.embedding import RESHAPING, readers_of
 from archsim.workload.onnx_reader.nodes import Node
 from archsim.workload.onnx_reader.operators import (
     Operator,
@@ -102,7 +103,8 @@ def learned_role(node: Node, scope: Scope, constant: Constant) -> ParameterRole 
         return None
     trimmed = _without_leading_ones(constant.shape)
     target = scope.shape(node.outputs[0])
-    masks = any(reader.op_type in _MASKED for reader in scope.consumers.get(node.outputs[0], ()))
+    # Windows add a position's bias first and then a mask, and change the shape in between.
+    masks = not _MASKED.isdisjoint(readers_of(node.outputs[0], scope, RESHAPING | {"Add"}))
     if masks or target[len(target) - len(trimmed) :] != trimmed:
         return None
     return ParameterRole.EMBEDDING

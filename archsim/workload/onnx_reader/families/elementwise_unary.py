@@ -59,7 +59,7 @@ class Function:
 # sqrt' = 1/2y; (1/x)' = -y^2; softplus' = sigmoid; gelu' = Phi(x) + x*phi(x).
 _CHOICE = Function(DigitalWork(compare=1), DigitalWork(compare=1), Keeps.MASK, "elementwise choice")
 _STEP = Function(DigitalWork(compare=1), NO_WORK, Keeps.NOTHING, "piecewise constant: no gradient")
-_GELU_ERF = Function(
+GELU = Function(
     DigitalWork(mul=3, add=1, special=1), DigitalWork(mul=6, add=2, special=1, exp=1), Keeps.INPUT
 )
 # y = 0.5x(1 + t), t = tanh(c(x + 0.044715x^3)); y' = 0.5(1+t) + 0.5x(1-t^2)c(1 + 0.134145x^2).
@@ -138,7 +138,7 @@ FUNCTIONS: Mapping[str, Function] = {
 # Rules that look at the attributes: which form of the function the node asks for.
 _Choose: TypeAlias = Callable[[Node], Function]
 _CHOSEN: Mapping[str, _Choose] = {
-    "Gelu": lambda node: FAST_GELU if node.text("approximate") == "tanh" else _GELU_ERF,
+    "Gelu": lambda node: FAST_GELU if node.text("approximate") == "tanh" else GELU,
 }
 
 
@@ -239,6 +239,8 @@ _SIGNS: Mapping[str, NodeRule] = {
         keeps_sign,
     ),
 }
+
+
 def _rule(function: Function) -> Rule:
     return rule(OpKind.ELEMENTWISE, in_words(function.forward), in_words(function.backward))
 
@@ -248,7 +250,7 @@ OPERATORS = (
         Operator(op_type, _unary, _SIGNS.get(op_type, signed), rule=_rule(function))
         for op_type, function in FUNCTIONS.items()
     ),
-    Operator("Gelu", _unary, keeps_sign, rule=_rule(_GELU_ERF)),
+    Operator("Gelu", _unary, keeps_sign, rule=_rule(GELU)),
     Operator(
         "PRelu",
         _parametric,

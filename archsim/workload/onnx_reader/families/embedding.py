@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from archsim.workload.graph import DigitalWork, OpKind, ParameterRole, Saved
 from archsim.workload.onnx_reader.constants import Constant, Routing
-from archsim.workload.onnx_reader.families.movement import movement
+from archsim.workload.onnx_reader.families.movement import movement, part_of_tensor
 from archsim.workload.onnx_reader.nodes import Node
 from archsim.workload.onnx_reader.operators import (
     Operator,
@@ -35,9 +35,10 @@ _WEIGHT_READERS = frozenset(
         "Split",
     }
 )
-_RESHAPING = frozenset({"Reshape", "Unsqueeze", "Squeeze", "Expand", "Cast", "Identity"})
+RESHAPING = frozenset({"Reshape", "Unsqueeze", "Squeeze", "Expand", "Cast", "Identity"})
+_BIAS_READERS = frozenset({"Add", "Sum", "Where"})
 # What may stand between a stack of matrices and the product by the chosen ones.
-_ON_THE_WAY = _RESHAPING | {"Transpose", "DequantizeLinear", "Slice", "Split"}
+_ON_THE_WAY = RESHAPING | {"Transpose", "DequantizeLinear", "Slice", "Split"}
 _PRODUCTS = frozenset({"MatMul", "Gemm", "Einsum"})
 
 
@@ -53,11 +54,14 @@ def is_constant_lookup(node: Node, scope: Scope) -> bool:
     rows = table.floating and bool(table.view) and len(table.shape) == 2
     if not rows or node.integer("axis", 0) != 0 or not indices.shape or table.shape[1] == 1:
         return False
-    readers = _readers(node.outputs[0], scope)
+    # A position bias is turned to the scores' order of axes before it is added to them.
+    if readers_of(node.outputs[0], scope, RESHAPING | {"Transpose", "Slice"}) <= _BIAS_READERS:
+        return True
+    readers = readers_of(node.outputs[0], scope)
     return not (readers & _WEIGHT_READERS) and readers != {"Mul"}
 
 
-def _readers(name: str, scope: Scope, through: frozenset[str] = _RESHAPING) -> set[str]:
+def readers_of(name: str, scope: Scope, through: frozenset[str] = RESHAPING) -> set[str]:
     """Types of the operators that read `name`, also through those named in `through`."""
     found: set[str] = set()
     stack = [name]
@@ -87,7 +91,7 @@ def _gather(node: Node, scope: Scope) -> Sequence[Piece]:
 def _quantised_rows(node: Node, scope: Scope) -> bool:
     """Whether the node reads rows of a learned table that is stored in few bits."""
     table = scope.constant(node.input(0))
-    readers = _readers(node.outputs[0], scope, _RESHAPING | {"Transpose"})
+    readers = readers_of(node.outputs[0], scope, RESHAPING | {"Transpose"})
     return table is not None and bool(table.view) and readers == {"DequantizeLinear"}
 
 
@@ -111,21 +115,31 @@ def _lookup(node: Node, scope: Scope) -> Piece:
     )
 
 
+def _takes_rows(node: Node, scope: Scope) -> bool:
+    """Whether the node takes whole entries of its first axis, one for each index."""
+    if node.domain == "" and node.op_type == "Gather":
+        return node.integer("axis", 0) == 0
+    if node.domain == "" and node.op_type == "GatherND" and not node.integer("batch_dims", 0):
+        return scope.shape(node.input(1))[-1] == 1
+    return False
+
+
 def chosen_matrices(node: Node, scope: Scope) -> Constant | None:
     """The matrices that a Gather takes from a stored stack by a computed index, or None.
 
     They are weights of the products that follow (mixtures of experts): all are held on arrays, and
     the products take those that are chosen.
     """
-    if node.op_type != "Gather" or node.domain or node.integer("axis", 0) != 0:
-        return None
     stack, indices = scope.constant(node.input(0)), node.input(1)
     if stack is None or scope.constant(indices) is not None or len(stack.distinct) < 3:
         return None
-    readers = _readers(node.outputs[0], scope, _ON_THE_WAY)
+    if not _takes_rows(node, scope):
+        return None
+    readers = readers_of(node.outputs[0], scope, _ON_THE_WAY)
     if not stack.view or not readers or not readers <= _PRODUCTS:
         return None
-    shape = (*scope.shape(indices), *stack.shape[1:])
+    chosen = scope.shape(indices)
+    shape = (*(chosen[:-1] if node.op_type == "GatherND" else chosen), *stack.shape[1:])
     return replace(
         stack,
         name=node.outputs[0],
@@ -136,16 +150,29 @@ def chosen_matrices(node: Node, scope: Scope) -> Constant | None:
     )
 
 
+def _gathered(node: Node, scope: Scope) -> Sequence[Piece]:
+    """GatherElements, GatherND: parts of a learned table, or of an activation."""
+    table = scope.constant(node.input(0))
+    if table is None or not table.floating:
+        return part_of_tensor(node, scope)
+    return [_lookup(node, scope)]
+
+
+_RULE = rule(
+    (OpKind.EMBEDDING, OpKind.MOVEMENT),
+    "reads n elements of a table",
+    "adds n errors to rows of the table",
+)
 OPERATORS = (
     Operator(
         "Gather",
         _gather,
         data_keeps_sign,
         straight_through=_quantised_rows,
-        rule=rule(
-            (OpKind.EMBEDDING, OpKind.MOVEMENT),
-            "reads n elements of a table",
-            "adds n errors to rows of the table",
-        ),
+        rule=_RULE,
+    ),
+    *(
+        Operator(op_type, _gathered, data_keeps_sign, rule=_RULE)
+        for op_type in ("GatherElements", "GatherND")
     ),
 )

@@ -106,34 +106,30 @@ def _product_shape(node: Node, scope: Scope) -> Sequence[tuple[int, tuple[int, .
 
 def _fused_matmul(node: Node, scope: Scope) -> Sequence[Piece]:
     """alpha * A B with A and B transposed on the way; alpha goes into the scale of the result."""
-    turned = _TurnedScope.of(node, scope)
-    (piece,) = matmul(recast(node, "MatMul", (0, 1)), turned)
+    (piece,) = matmul(recast(node, "MatMul", (0, 1)), _turned(node, scope))
     return followed(piece, node, scope, activation_of(node))
 
 
-class _TurnedScope(Scope):
+def _turned(node: Node, scope: Scope) -> Scope:
     """A scope in which the operands of a FusedMatMul have the shapes that it multiplies."""
-
-    __slots__ = ()
-
-    @classmethod
-    def of(cls, node: Node, scope: Scope) -> _TurnedScope:
-        """The scope of a node whose attributes transpose its operands."""
-        tensors, constants = dict(scope.tensors), dict(scope.constants)
-        for name, shape, index in zip(node.inputs, _operand_shapes(node, scope), "AB", strict=False):
-            constant = scope.constant(name)
-            if constant is not None:
-                turned = bool(node.integer(f"trans{index}", 0))
-                distinct = _flipped(constant.distinct) if turned else constant.distinct
-                flipped = constant.flipped != turned
-                constants[name] = replace(
-                    constant, shape=shape, distinct=distinct, flipped=flipped, value=None
-                )
-            else:
-                tensors[name] = replace(scope.info(name), shape=shape)
-        return cls(
-            tensors, constants, scope.consumers, scope.results, scope.types, scope.counts
+    # Only what the node sees: copies of all tensors for each node would grow with their square.
+    near = (*node.inputs, *node.outputs)
+    tensors = {name: scope.tensors[name] for name in near if name in scope.tensors}
+    constants = {name: scope.constants[name] for name in near if name in scope.constants}
+    for name, shape, letter in zip(node.inputs, _operand_shapes(node, scope), "AB", strict=False):
+        constant = scope.constant(name)
+        if constant is None:
+            tensors[name] = replace(scope.info(name), shape=shape)
+            continue
+        flip = bool(node.integer(f"trans{letter}", 0))
+        constants[name] = replace(
+            constant,
+            shape=shape,
+            distinct=_flipped(constant.distinct) if flip else constant.distinct,
+            flipped=constant.flipped != flip,
+            value=None,
         )
+    return replace(scope, tensors=tensors, constants=constants)
 
 
 def _fused_gemm(node: Node, scope: Scope) -> Sequence[Piece]:

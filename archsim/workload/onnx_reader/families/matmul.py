@@ -59,7 +59,9 @@ def _by_constant(node: Node, scope: Scope, weights: Constant, source: str) -> Pi
     contracted = shape[rows_axis] if len(shape) > 1 else shape[0]
     outputs = shape[columns_axis] if len(shape) > 1 else 1
     result = node.outputs[0]
-    if not weights.learned_roots or contracted == 1:
+    # A layer with one input is a stored row that the activation is multiplied by from the left.
+    layer = on_right and len(shape) == 2 and bool(weights.view)
+    if not weights.learned_roots or (contracted == 1 and not layer):
         return _unlearned(node, scope, source, (contracted, outputs), weights)
     blocks = math.prod(weights.distinct[:-2])
     vectors = scope.elements(result) // outputs
@@ -75,9 +77,7 @@ def _by_constant(node: Node, scope: Scope, weights: Constant, source: str) -> Pi
     return routed_piece(node, scope, product, what, source)
 
 
-def routed_piece(
-    node: Node, scope: Scope, product: Product, reason: str, source: str
-) -> Piece:
+def routed_piece(node: Node, scope: Scope, product: Product, reason: str, source: str) -> Piece:
     """The op of a product; of one whose matrices the network chooses, each vector passes one."""
     routing = product.constant.routing
     if routing is None:

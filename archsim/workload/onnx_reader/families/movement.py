@@ -78,7 +78,9 @@ def dropout(node: Node, scope: Scope) -> Sequence[Piece]:
     A random number is a product and a sum (a linear congruence); one comparison decides.
     """
     trains = scope.value(node.input(2)) if node.input(2) else None
-    if trains is not None and bool(trains.any()):
+    ratio = scope.value(node.input(1)) if node.input(1) else None
+    drops = ratio is None or bool(ratio.any())
+    if trains is not None and bool(trains.any()) and drops:
         return [_dropped(node, scope)]
     note = Note(
         "dropout_inference",
@@ -160,7 +162,7 @@ def concat(node: Node, scope: Scope) -> Sequence[Piece]:
     ]
 
 
-def _part(node: Node, scope: Scope) -> Sequence[Piece]:
+def part_of_tensor(node: Node, scope: Scope) -> Sequence[Piece]:
     """Slice, Gather of activations: the gradient is zero outside the part."""
     source, part = scope.elements(node.input(0)), scope.elements(node.outputs[0])
     if part == source and node.op_type == "Slice" and not _reversed(node, scope):
@@ -279,6 +281,13 @@ def _one_hot(node: Node, scope: Scope) -> Sequence[Piece]:
     return [movement(node, scope, "writes a row for each index", forward)]
 
 
+def _one_hot_shape(node: Node, scope: Scope) -> Sequence[tuple[int, tuple[int, ...]]]:
+    shape = scope.shape(node.input(0))
+    depth = int(scope.required(node, 1, "the number of classes").ravel()[0])
+    axis = node.integer("axis", -1) % (len(shape) + 1)
+    return [(scope.element_type(node.input(2)), (*shape[:axis], depth, *shape[axis:]))]
+
+
 def _image(node: Node, scope: Scope) -> Sequence[Piece]:
     """Col2Im: adds overlapping blocks up; backward copies them out again."""
     blocks, image = scope.elements(node.input(0)), scope.elements(node.outputs[0])
@@ -296,7 +305,9 @@ def _cropped(node: Node, scope: Scope) -> Sequence[Piece]:
 
 def _cache(node: Node, scope: Scope) -> Sequence[Piece]:
     """TensorScatter: writes new entries into a cache that is kept; only these move."""
-    return [movement(node, scope, "writes into a cache", *(_copy(scope.elements(node.input(1))),) * 2)]
+    return [
+        movement(node, scope, "writes into a cache", *(_copy(scope.elements(node.input(1))),) * 2)
+    ]
 
 
 def _nonzero(node: Node, scope: Scope) -> Sequence[Piece]:
@@ -343,9 +354,7 @@ OPERATORS = (
     Operator("SpaceToDepth", _rearranged, data_keeps_sign, rule=_COPY),
     Operator("ReverseSequence", _rearranged, data_keeps_sign, rule=_COPY),
     Operator("Concat", concat, parts_nonnegative, rule=_COPY),
-    Operator("Slice", _part, data_keeps_sign, rule=_PART),
-    Operator("GatherElements", _part, data_keeps_sign, rule=_PART),
-    Operator("GatherND", _part, data_keeps_sign, rule=_PART),
+    Operator("Slice", part_of_tensor, data_keeps_sign, rule=_PART),
     Operator("Split", _split, data_keeps_sign, rule=_COPY),
     Operator("Compress", _compress, data_keeps_sign, shapes=_compressed_size, rule=_PART),
     Operator("Pad", _pad, rule=_move_rule("copies into n elements", "copies the part")),
@@ -357,10 +366,10 @@ OPERATORS = (
     Operator("Scatter", _scatter, rule=_SCATTER_RULE),
     Operator("TensorScatter", _cache, rule=_move_rule("writes the update", "reads its errors")),
     Operator("Trilu", _masked_triangle, data_keeps_sign, rule=_COPY),
-    Operator("OneHot", _one_hot, rule=_move_rule("n compare, writes n", "none")),
     Operator(
-        "Col2Im", _image, rule=_move_rule("adds where blocks meet", "copies the blocks")
+        "OneHot", _one_hot, shapes=_one_hot_shape, rule=_move_rule("n compare, writes n", "none")
     ),
+    Operator("Col2Im", _image, rule=_move_rule("adds where blocks meet", "copies the blocks")),
     Operator(
         "NonZero", _nonzero, shapes=_nonzero_size, rule=_move_rule("compare per input", "none")
     ),

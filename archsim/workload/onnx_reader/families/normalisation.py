@@ -228,12 +228,8 @@ NORM_RULE = rule(
     "n (4 add, 3 mul), root per group",
     "n (7 add, 6 mul); parameters' sums",
 )
-BATCH_RULE = rule(
-    OpKind.NORMALISATION, "n (4 add, 3 mul), root per channel", "n (5 add, 4 mul)"
-)
-RMS_RULE = rule(
-    OpKind.NORMALISATION, "n (add, 3 mul), root per row", "n (3 add, 6 mul)"
-)
+BATCH_RULE = rule(OpKind.NORMALISATION, "n (4 add, 3 mul), root per channel", "n (5 add, 4 mul)")
+RMS_RULE = rule(OpKind.NORMALISATION, "n (add, 3 mul), root per row", "n (3 add, 6 mul)")
 OPERATORS = (
     Operator("BatchNormalization", _batch, rule=BATCH_RULE),
     Operator("LayerNormalization", layer_norm, shapes=normalised, rule=NORM_RULE),

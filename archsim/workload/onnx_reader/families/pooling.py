@@ -180,6 +180,22 @@ def _unpool(node: Node, scope: Scope) -> Sequence[Piece]:
     ]
 
 
+def _unpooled_shape(node: Node, scope: Scope) -> Sequence[tuple[int, tuple[int, ...]]]:
+    """The stated shape, or the smallest that pools to the input."""
+    kind, shape = scope.element_type(node.input(0)), scope.shape(node.input(0))
+    if node.input(2):
+        value = scope.required(node, 2, "the shape of the result")
+        return [(kind, tuple(int(size) for size in value.ravel()))]
+    kernel = node.integers("kernel_shape")
+    rank = len(kernel)
+    strides, pads = node.integers("strides", (1,) * rank), node.integers("pads", (0,) * (2 * rank))
+    spatial = (
+        (shape[2 + axis] - 1) * strides[axis] + kernel[axis] - pads[axis] - pads[rank + axis]
+        for axis in range(rank)
+    )
+    return [(kind, (*shape[:2], *spatial))]
+
+
 MAXIMUM_RULE = rule(
     OpKind.POOLING, "window - 1 compare per output", "adds each error at its maximum"
 )
@@ -208,6 +224,7 @@ OPERATORS = (
         "MaxUnpool",
         _unpool,
         data_keeps_sign,
+        shapes=_unpooled_shape,
         rule=rule(OpKind.POOLING, "moves each input to its place", "gathers the errors"),
     ),
 )

@@ -61,9 +61,7 @@ def _quantised_type(node: Node, scope: Scope) -> Sequence[tuple[int, tuple[int, 
 _QUANTISE = rule(OpKind.ELEMENTWISE, "n (mul, add, 2 compare)", "passes straight through")
 _DEQUANTISE = rule(OpKind.ELEMENTWISE, "n (mul, add)", "passes straight through")
 OPERATORS = (
-    Operator(
-        "QuantizeLinear", _quantise, data_keeps_sign, straight_through=always, rule=_QUANTISE
-    ),
+    Operator("QuantizeLinear", _quantise, data_keeps_sign, straight_through=always, rule=_QUANTISE),
     Operator("DequantizeLinear", _dequantise, data_keeps_sign, rule=_DEQUANTISE),
     Operator(
         "DynamicQuantizeLinear",

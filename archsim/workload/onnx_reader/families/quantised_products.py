@@ -78,9 +78,7 @@ def _dynamic(node: Node, scope: Scope) -> Sequence[Piece]:
 
 
 def _rounded(base: Rule) -> Rule:
-    return rule(
-        (*base.kinds, OpKind.ELEMENTWISE), f"{base.forward}; rounding", f"{base.backward}"
-    )
+    return rule((*base.kinds, OpKind.ELEMENTWISE), f"{base.forward}; rounding", f"{base.backward}")
 
 
 def _entry(

@@ -93,9 +93,7 @@ OPERATORS = (
     Operator(
         "LogSoftmax",
         _log_softmax,
-        rule=rule(
-            OpKind.SOFTMAX, "n (exp, 3 add, compare), 1 log per row", "n (exp, mul, 2 add)"
-        ),
+        rule=rule(OpKind.SOFTMAX, "n (exp, 3 add, compare), 1 log per row", "n (exp, mul, 2 add)"),
     ),
     Operator("Hardmax", _hardmax, nonnegative, rule=rule(OpKind.SOFTMAX, "n 2 compare", "none")),
 )

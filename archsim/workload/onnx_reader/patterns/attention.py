@@ -26,7 +26,6 @@ class _Scaled:
 
 
 def _find(structure: Structure, index: int) -> Match | None:
-    normalise = structure.node(index)
     piece, scope = structure.piece(index), structure.scope
     result = piece.outputs[0]
     last, first = structure.only_reader(result), structure.made_by(piece.inputs[0], "MatMul")
@@ -40,7 +39,7 @@ def _find(structure: Structure, index: int) -> Match | None:
         return None
     members = {first, index, last, query.index, key.index}
     output = structure.piece(last).outputs[0]
-    if not structure.closed(members, output) or normalise.name == "":
+    if not structure.closed(members, output):
         return None
     return _attention(structure, members, (query.tensor, key.tensor), last, output)
 
@@ -50,10 +49,11 @@ def _scaled(structure: Structure, tensor: str) -> _Scaled | None:
     if index is None or structure.only_reader(tensor) is None:
         return None
     node, scope = structure.node(index), structure.scope
-    numbers = [c for n in node.inputs if (c := scope.constant(n)) is not None]
-    if len(numbers) != 1 or numbers[0].elements != 1 or numbers[0].value is None:
+    constants = [c for n in node.inputs if (c := scope.constant(n)) is not None]
+    number = constants[0].number if len(constants) == 1 else None
+    if number is None:
         return None
-    return _Scaled(structure.piece(index).inputs[0], float(numbers[0].value.reshape(())), index)
+    return _Scaled(structure.piece(index).inputs[0], number, index)
 
 
 def _attention(
@@ -69,7 +69,7 @@ def _attention(
         return None
     second = (*transposed[:-2], transposed[-1], transposed[-2])
     softmax = next(i for i in members if structure.piece(i).kind is OpKind.SOFTMAX)
-    masks = [n for n in structure.piece(softmax).inputs[1:]]
+    masks = list(structure.piece(softmax).inputs[1:])
     four = (1,) * (4 - len(first))
     shapes = zip((query, key, value), (first, second, third), strict=True)
     tensors = {n: replace(scope.info(n), shape=(*four, *shape)) for n, shape in shapes}

@@ -64,7 +64,10 @@ def results_above(structure: Structure, anchor: int, finals: frozenset[str]) -> 
         ahead = []
         for index in edge:
             for tensor in structure.piece(index).outputs:
-                for reader in structure.readers(tensor):
+                readers = structure.readers(tensor)
+                if len(readers) > _LARGEST:
+                    continue  # of so many readers none is inside a function
+                for reader in sorted(readers):
                     if reader not in seen and structure.op_type(reader) in EVALUABLE:
                         seen.add(reader)
                         ahead.append(reader)
@@ -94,7 +97,9 @@ def _from(structure: Structure, index: int) -> set[str]:
     return set(structure.piece(index).inputs)
 
 
-def understood(structure: Structure, source: str, last: int, members: frozenset[int]) -> Cone | None:
+def understood(
+    structure: Structure, source: str, last: int, members: frozenset[int]
+) -> Cone | None:
     """The cone evaluated on the probe, or None if it is open or holds what cannot be evaluated."""
     result = structure.piece(last).outputs[0]
     if not structure.closed(members, result):
@@ -138,6 +143,10 @@ class _Table:
         operands = [self._operand(name, node) if name else None for name in names]
         if any(n and operand is None for n, operand in zip(names, operands, strict=True)):
             return False
+        if not operands or operands[0] is None:
+            return False
+        if node.op_type in BROADCASTING and (len(operands) != 2 or operands[1] is None):
+            return False
         self.values[node.outputs[0]] = evaluate(node, operands, self.reduction)
         return True
 
@@ -146,8 +155,9 @@ class _Table:
         constant = self.scope.constant(name)
         if constant is None:
             return self.values.get(name)
-        if constant.elements == 1 and constant.value is not None:
-            return np.asarray(float(constant.value.reshape(())))
+        number = constant.number
+        if number is not None:
+            return np.asarray(number)
         if self.reduction is None or node.op_type not in BROADCASTING or not constant.floating:
             return None
         if len(constant.shape) > len(self.full):

@@ -87,7 +87,9 @@ RESHAPING = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Expand"})
 EVALUABLE = frozenset({*_POINTWISE, *REDUCING, "Clip", "HardSigmoid"})
 
 
-def evaluate(node: Node, operands: Sequence[Numbers | None], reduction: Reduction | None) -> Numbers:
+def evaluate(
+    node: Node, operands: Sequence[Numbers | None], reduction: Reduction | None
+) -> Numbers:
     """The output of `node` for its operands in file order (None where one is absent)."""
     name = node.op_type
     first = operands[0]
@@ -108,9 +110,9 @@ def _reduce(name: str, x: Numbers, size: int) -> Numbers:
     if name == "ReduceMax":
         return np.asarray(x.max(axis=1, keepdims=True))
     if name == "ReduceLogSumExp":
-        return np.log(size * np.exp(x).mean(axis=1, keepdims=True))
+        return np.asarray(np.log(size * np.exp(x).mean(axis=1, keepdims=True)))
     if name == "ReduceL2":
-        return np.sqrt(size * (x * x).mean(axis=1, keepdims=True))
+        return np.asarray(np.sqrt(size * (x * x).mean(axis=1, keepdims=True)))
     return np.asarray(_REDUCED[name](x, size).mean(axis=1, keepdims=True))
 
 

@@ -18,9 +18,9 @@ from archsim.workload.onnx_reader.patterns import (
     softmax,
     swish,
 )
-from archsim.workload.onnx_reader.patterns.cone import cones, results_above, understood
+from archsim.workload.onnx_reader.patterns.cone import Cone, cones, results_above, understood
 from archsim.workload.onnx_reader.patterns.pattern import ChainPattern, ConePattern
-from archsim.workload.onnx_reader.patterns.pricing import price
+from archsim.workload.onnx_reader.patterns.pricing import Operator, price
 from archsim.workload.onnx_reader.patterns.structure import Placed, Structure
 
 # Functions of one tensor first: the chains are made of them.
@@ -39,7 +39,10 @@ CHAINS: tuple[ChainPattern, ...] = (
     attention.PATTERN,
     rotary.PATTERN,
 )
-PATTERN_NAMES: tuple[str, ...] = tuple(pattern.name for pattern in (*CONES, *CHAINS))
+PATTERN_NAMES: tuple[str, ...] = (
+    *(pattern.name for pattern in CONES),
+    *(pattern.name for pattern in CHAINS),
+)
 
 
 def fuse_patterns(pieces: Sequence[Placed], scope: Scope) -> list[Placed]:
@@ -66,17 +69,22 @@ def _anchors(structure: Structure, op_types: frozenset[str]) -> list[int]:
 
 def _fuse_cone(structure: Structure, pattern: ConePattern, anchor: int) -> None:
     for last in results_above(structure, anchor, pattern.finals):
+        found: tuple[Cone, Operator] | None = None
         for source, members in cones(structure, last):
             if anchor not in members:
                 continue
             cone = understood(structure, source, last, members)
             operator = None if cone is None else pattern.recognise(structure, cone)
             if cone is not None and operator is not None:
-                around = _with_casts(structure, cone.source, members)
-                source, members = around
-                placed = price(structure, members, source, cone.result, operator)
-                structure.replace(members, placed)
-                return
+                found = cone, operator
+                if not pattern.invariant:
+                    break
+        if found is not None:
+            cone, operator = found
+            start, whole = _with_casts(structure, cone.source, frozenset(cone.members))
+            placed = price(structure, whole, start, cone.result, operator)
+            structure.replace(whole, placed)
+            return
 
 
 def _with_casts(

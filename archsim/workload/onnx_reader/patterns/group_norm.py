@@ -25,7 +25,9 @@ def _find(structure: Structure, index: int) -> Match | None:
     shape, groups = scope.shape(source), scope.shape(folded)
     if scope.shape(result) != shape or len(shape) < 3 or not _folds(shape, groups):
         return None
-    if structure.op_type(index) == "LayerNormalization" and not _whole_groups(inner.forward.sqrt, groups):
+    if structure.op_type(index) == "LayerNormalization" and not _whole_groups(
+        inner.forward.sqrt, groups
+    ):
         return None
     learned = groups[1] == shape[1] and inner.reads
     if learned:

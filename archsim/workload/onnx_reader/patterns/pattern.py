@@ -16,13 +16,16 @@ class ConePattern:
     """A function of one tensor, told by its values.
 
     A subgraph that holds one of the operators `anchors` and ends in one of `finals` is handed to
-    `recognise`, which says what operator it is, or None; larger subgraphs are tried first.
+    `recognise`, which says what operator it is, or None; later results are tried first.  Of the
+    tensors that a result may be computed from, the nearest counts, or the farthest if `invariant`
+    tells that the function is the same of its input less a constant.
     """
 
     name: str
     anchors: frozenset[str]
     finals: frozenset[str]
     recognise: Callable[[Structure, Cone], Operator | None]
+    invariant: bool = False
 
 
 @dataclass(frozen=True, slots=True)

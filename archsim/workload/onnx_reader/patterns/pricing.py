@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from onnx import TensorProto, helper
 
@@ -31,9 +32,11 @@ class Operator:
     version: int = 23
 
 
-def stand_in_node(last: Node, operator: Operator, inputs: Sequence[str], outputs: Sequence[str]) -> Node:
+def stand_in_node(
+    last: Node, operator: Operator, inputs: Sequence[str], outputs: Sequence[str]
+) -> Node:
     """A node of the operator, under the name of the last of those that it stands for."""
-    attributes = dict(operator.attributes or {})
+    attributes: dict[str, Any] = dict(operator.attributes or {})
     proto = helper.make_node(operator.op_type, list(inputs), list(outputs), last.name, **attributes)
     return replace(
         last,

@@ -36,21 +36,18 @@ def _recognise(structure: Structure, cone: Cone) -> Operator | None:
         () if learned.scale is None else (learned.scale,),
         {"axis": -1},
         shape=(rows, size),
-        framework_saved=_primitives(structure, cone, rows),
+        framework_saved=_kept_by_pytorch(structure, cone, rows),
     )
 
 
-def _primitives(structure: Structure, cone: Cone, rows: int) -> tuple[Saved, ...] | None:
-    """What PyTorch keeps where the source writes the function out, else None."""
+def _kept_by_pytorch(structure: Structure, cone: Cone, rows: int) -> tuple[Saved, ...]:
+    """The input and one number per vector; the normalised vectors if the source scales them."""
     last = structure.node(max(cone.members))
-    if last.op_type != "Mul" or structure.scope.constant(last.input(0)) is None:
-        return None
     count = structure.scope.elements(cone.source)
-    return (
-        Saved(cone.source, count),
-        Saved(last.input(1), count),
-        Saved(f"{cone.result}/scale of each vector", rows),
-    )
+    kept = (Saved(cone.source, count), Saved(f"{cone.result}/statistics", rows))
+    if last.op_type != "Mul" or structure.scope.constant(last.input(0)) is None:
+        return kept
+    return (*kept, Saved(last.input(1), count))
 
 
 PATTERN = ConePattern(

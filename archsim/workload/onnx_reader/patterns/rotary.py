@@ -44,9 +44,12 @@ def _rotation(structure: Structure, plain: int, turned: int) -> tuple[str, set[i
         if concat is None:
             continue
         halves = [_half(structure, part) for part in structure.node(concat).inputs]
-        if len(halves) != 2 or halves[0] is None or halves[1] is None:
+        if len(halves) != 2:
             return None
-        (first, negated, before), (second, other, after) = halves
+        one, two = halves
+        if one is None or two is None:
+            return None
+        (first, negated, before), (second, other, after) = one, two
         if first != second or negated == other:
             return None
         if first not in structure.node(plain).inputs:
@@ -69,9 +72,7 @@ def _half(structure: Structure, tensor: str) -> tuple[str, bool, list[int]] | No
     return structure.piece(index).inputs[0], negation is not None, [*members, *more, index]
 
 
-def _match(
-    structure: Structure, members: set[int], source: str, result: str, index: int
-) -> Match:
+def _match(structure: Structure, members: set[int], source: str, result: str, index: int) -> Match:
     scope = structure.scope
     count = scope.elements(result)
     made = {name for i in members for name in structure.piece(i).outputs}

@@ -48,7 +48,9 @@ def _step(structure: Structure, tensor: str) -> tuple[int, str] | None:
     choices = node.inputs[1:] if node.op_type == "Where" else node.inputs
     scores = [n for n in choices if scope.constant(n) is None and scope.shape(n) == shape]
     if node.op_type in _SCALING:
-        scaled = [n for n in node.inputs if (c := scope.constant(n)) is not None and c.elements == 1]
+        scaled = [
+            n for n in node.inputs if (c := scope.constant(n)) is not None and c.elements == 1
+        ]
         return (index, scores[0]) if len(scores) == 1 and scaled else None
     for name in scores:
         if _from_product(structure, name):
@@ -76,8 +78,10 @@ def _from_product(structure: Structure, tensor: str) -> bool:
 
 def _guarded(structure: Structure, result: str, members: set[int]) -> str:
     """The result behind a selection of zero where it is not a number, if there is one."""
+    if len(structure.readers(result)) != 2:
+        return result
     readers = sorted(structure.readers(result))
-    if len(readers) != 2 or structure.op_type(readers[0]) != "IsNaN":
+    if structure.op_type(readers[0]) != "IsNaN":
         return result
     test, choice = readers
     asked = structure.node(choice)

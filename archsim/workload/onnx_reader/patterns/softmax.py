@@ -30,4 +30,5 @@ PATTERN = ConePattern(
     frozenset({"Exp", "ReduceLogSumExp"}),
     frozenset({"Div", "Mul", "Sub", "Log"}),
     _recognise,
+    invariant=True,  # the maximum is subtracted for the sake of rounding only
 )

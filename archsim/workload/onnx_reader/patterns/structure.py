@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from collections.abc import Set as AbstractSet
 
 from archsim.workload.onnx_reader.nodes import Node
 from archsim.workload.onnx_reader.operators import Piece, Scope
@@ -13,7 +14,7 @@ Placed = tuple[Node, Piece]
 _UNCHANGED = frozenset(
     {"Identity", "Cast", "CastLike", "Dropout", "Reshape", "Squeeze", "Unsqueeze", "Flatten"}
 )
-_RENAMING = frozenset({"Identity", "Cast", "CastLike", "Dropout"})
+_LONGEST_CHAIN = 8
 
 
 class Structure:
@@ -86,9 +87,9 @@ class Structure:
         index = self._producer.get(tensor)
         return index if index is not None and self.op_type(index) in op_types else None
 
-    def readers(self, tensor: str) -> Collection[int]:
+    def readers(self, tensor: str) -> AbstractSet[int]:
         """The pieces that read `tensor`."""
-        return self._readers.get(tensor, ())
+        return self._readers.get(tensor, frozenset())
 
     def only_reader(self, tensor: str) -> int | None:
         """The one piece that reads `tensor`; None if several do, or the network gives it out."""
@@ -107,17 +108,13 @@ class Structure:
 
     def behind(self, tensor: str, op_types: Collection[str] = _UNCHANGED) -> tuple[str, list[int]]:
         """What `tensor` was before operators of `op_types` handed it on, and those pieces."""
-        passed = []
-        while (index := self._producer.get(tensor)) is not None:
+        passed: list[int] = []
+        while (index := self._producer.get(tensor)) is not None and len(passed) < _LONGEST_CHAIN:
             if self.op_type(index) not in op_types or len(self.piece(index).inputs) != 1:
                 break
             passed.append(index)
             tensor = self.piece(index).inputs[0]
         return tensor, passed
-
-    def renamed(self, tensor: str) -> tuple[str, list[int]]:
-        """As `behind`, through casts and identities only."""
-        return self.behind(tensor, _RENAMING)
 
     def replace(self, members: Collection[int], placed: Placed) -> None:
         """Put one piece in the place of `members`, where the last of them was."""

@@ -1,0 +1,102 @@
+"""Physical limits and warnings of many configurations at once.
+
+A sweep must not recommend a chip that `archsim run` would warn about, so both ask the same cost
+functions and compare with the same thresholds (`archsim.result.cautions`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsim.architecture import Architecture
+from archsim.explore.headline import WARNING_CODES
+from archsim.fields import FloatArray, Scalar, stack
+from archsim.hardware.limits import ir_drop, read_noise, settling_ratios
+from archsim.result import cautions
+from archsim.simulation.estimate import Estimate
+
+BoolColumn: TypeAlias = NDArray[np.bool_]
+# A training run of ImageNet at batch 256: 90 epochs of 1.28 million images.
+TRAINING_STEPS = 450_000
+
+
+def limit_columns(found: Estimate, architectures: Sequence[Architecture]) -> dict[str, FloatArray]:
+    """Limits and `warnings.<code>` (0 or 1) of the C configurations of a pass, each [C].
+
+    `found` is the estimate of `architectures`, which share one structure.
+    """
+    tree = stack(architectures)
+    limits = _limits(found, tree)
+    warned = _warned(found, tree, limits)
+    assert warned.keys() == WARNING_CODES.keys()
+    codes = {f"warnings.{code}": mask.astype(np.float64) for code, mask in warned.items()}
+    return {**limits, **codes}
+
+
+def beyond_memory(found: Estimate, architectures: Sequence[Architecture]) -> BoolColumn:
+    """Where what waits between layers exceeds buffer and DRAM together, [C]."""
+    tree = stack(architectures)
+    room = tree.activation_buffer.capacity_bit + tree.dram.capacity_bit
+    return np.asarray(found.stored_bits > _column(room, found))
+
+
+def _column(value: Scalar, found: Estimate) -> FloatArray:
+    """A scalar or [C, 1] array as [C]."""
+    size = found.batch.shape[0]
+    return np.broadcast_to(np.asarray(value, dtype=np.float64).reshape(-1), (size,)).copy()
+
+
+def _limits(found: Estimate, tree: Architecture) -> dict[str, FloatArray]:
+    crossbar, settling = tree.crossbar, settling_ratios(tree.crossbar)
+    power_w = found.step_energy_j / found.step_latency_s - found.static_power_w["static_dram"]
+    pulses = found.pulses_per_step.max(axis=1, initial=0.0)
+    endurance = _column(tree.device.endurance_pulses, found)
+    return {
+        "read_noise": _column(read_noise(crossbar), found),
+        "ir_drop": _column(ir_drop(crossbar), found),
+        "settling_read": _column(settling["forward read"], found),
+        "settling_update": _column(settling["update"], found),
+        "steps_to_wear_out": np.divide(
+            endurance, pulses, out=np.full_like(pulses, np.inf), where=pulses > 0
+        ),
+        "power_density_w_per_m2": power_w / found.area_m2,
+        "spilled_share": found.spilled_share,
+        "dram_bytes": found.stored_bits * found.spilled_share / 8.0,
+    }
+
+
+def _warned(
+    found: Estimate, tree: Architecture, limits: dict[str, FloatArray]
+) -> dict[str, BoolColumn]:
+    policy, size = tree.schedule, found.batch.shape[0]
+    norms, averaged = bool(found.program.minibatch_norms), tree.mapping.sync == "average"
+    settling = np.maximum(limits["settling_read"], limits["settling_update"])
+    cooling = _column(tree.chip.cooling_limit_w_per_m2, found)
+    return {
+        "read_noise": limits["read_noise"] > cautions.NOISE_LIMIT,
+        "ir_drop": limits["ir_drop"] > cautions.IR_DROP_LIMIT,
+        "settling": settling > cautions.SETTLING_LIMIT,
+        "adc_extrapolated": _column(tree.adc.node_m, found) < cautions.ADC_SURVEY_NODE_M,
+        "endurance": limits["steps_to_wear_out"] < TRAINING_STEPS,
+        "power_density": limits["power_density_w_per_m2"] > cooling,
+        "reticle": found.area_m2 > cautions.RETICLE_M2,
+        "spill": found.spilled_share > 0,
+        "pulses_clipped": _clipped(found, tree),
+        "copies_averaged": np.asarray(averaged & (found.mapping.copies > 1).any(axis=1)),
+        "batchnorm_barrier": np.full(size, norms and policy.batchnorm == "batch"),
+        "batchnorm_changed": np.full(size, norms and policy.batchnorm != "batch"),
+        "immediate_update": (found.batch > 1) & (policy.update == "immediate"),
+    }
+
+
+def _clipped(found: Estimate, tree: Architecture) -> BoolColumn:
+    """Where the lines of a matrix would have to fire in more than every slot, [C]."""
+    updates, mapping = found.program.matrices.updates, found.mapping
+    share = mapping.copies if tree.mapping.sync == "average" else np.ones_like(mapping.copies)
+    fires = np.asarray(tree.update.firing_probability(updates / share))
+    full = (fires >= 1.0) & (updates > 0) & mapping.on_array
+    return np.asarray(full.any(axis=1))
