@@ -61,7 +61,9 @@ def _workload() -> _Schema:
         analog_parameters=_count("Of these, on arrays."),
         forward_macs=_count("Multiply-accumulates of one sample's forward pass."),
         training_macs=_count("Multiply-accumulates of one sample's training step."),
-        saved_activation_bytes=_amount("Bytes of one sample that PyTorch keeps for its backward pass."),
+        saved_activation_bytes=_amount(
+            "Bytes of one sample that PyTorch keeps for its backward pass."
+        ),
     )
 
 

@@ -129,9 +129,7 @@ def workload_from_model(
     check_supported(ordered, constants, opset_versions(model))
     binding = bind(declared, batch=batch, dims=dims, shapes=shapes)
     inputs = [(e.name, e.element_type, binding.shapes[e.name]) for e in declared]
-    traced = trace(
-        ordered, inputs, constants, frozenset(results), model.opset_import, trip_counts
-    )
+    traced = trace(ordered, inputs, constants, frozenset(results), model.opset_import, trip_counts)
     results = traced.tensors_of(results)
     outputs = tuple(result for result in results if result in traced.scope.tensors)
     found, tensors = with_computed_weights(traced, model.opset_import)

@@ -167,6 +167,12 @@ def rms_norm(node: Node, scope: Scope) -> Sequence[Piece]:
     ]
 
 
+def _cut_windows(count: int, reach: int) -> int:
+    """The sum over `count` places of the neighbours on one side, at most `reach` of them each."""
+    inner = min(reach, count)
+    return inner * (inner - 1) // 2 + inner * (count - inner)
+
+
 def _local_response(node: Node, scope: Scope) -> Sequence[Piece]:
     """y = x * d^-beta with d = bias + alpha/size * (sum of squares over neighbouring channels).
 
@@ -178,9 +184,7 @@ def _local_response(node: Node, scope: Scope) -> Sequence[Piece]:
     shape, n = scope.shape(node.input(0)), scope.elements(node.input(0))
     channels, size = shape[1], node.integer("size", 1)
     before, after = (size - 1) // 2, size // 2
-    neighbours = sum(
-        min(channel + after, channels - 1) - max(channel - before, 0) for channel in range(channels)
-    )
+    neighbours = _cut_windows(channels, before) + _cut_windows(channels, after)
     window = DigitalWork(add=neighbours * (n // channels))
     power = per_element(n, mul=2, add=1, log=1, exp=1) + per_element(n, mul=1) + window
     forward = power + per_element(n, mul=1)
