@@ -18,9 +18,8 @@ from archsim.workload.spec import WORKLOAD_MODEL, WorkloadSpec
 from archsim.workload.training import TrainingOptions, check_options
 
 if TYPE_CHECKING:
-    import onnx
-
     from archsim.workload.graph import Workload
+    from archsim.workload.onnx_reader.loading import Model
     from archsim.workload.ties import Ties
 
 
@@ -52,7 +51,7 @@ def read_workload_file(
     return Network(workload, options, spec.batch, options.optimizer if said else None)
 
 
-def model_of(name: str) -> onnx.ModelProto:
+def model_of(name: str) -> Model:
     """The ONNX model that the workload called `name` builds or names."""
     loaded = _load(name)
     if loaded.value.model is None:

@@ -209,7 +209,7 @@ def _one_hot(node: Node, operands: Sequence[_Operand]) -> Array:
     hot = np.expand_dims(indices, axis) % classes == np.arange(classes).reshape(
         [-1 if k == axis else 1 for k in range(indices.ndim + 1)]
     )
-    return np.where(hot, values[1], values[0]).astype(values.dtype)
+    return np.asarray(np.where(hot, values[1], values[0]), values.dtype)
 
 
 def _expand(node: Node, operands: Sequence[_Operand]) -> Array:

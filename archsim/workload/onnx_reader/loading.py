@@ -11,6 +11,7 @@ import hashlib
 import mmap
 import stat
 from pathlib import Path
+from typing import TypeAlias
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -23,6 +24,9 @@ from archsim.workload.onnx_reader.wire import (
     check_fields,
     without_payloads,
 )
+
+# What others may pass around without importing onnx themselves.
+Model: TypeAlias = onnx.ModelProto
 
 # A protobuf message cannot exceed this; larger networks keep their weights in external files.
 _LARGEST_FILE_BYTES = 2**31 - 1
