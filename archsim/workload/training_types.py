@@ -124,11 +124,11 @@ class TrainingGraph:
     workload: Workload
     graph: nx.DiGraph[str]
     saved: tuple[Saved, ...]
-    framework_saved: tuple[Saved, ...]
     macs: TrainingMacs
     digital_parameters: int
     analog_parameters: int
     trained: tuple[str, ...] = ()
+    framework_saved: tuple[Saved, ...] = ()
     notes: tuple[Note, ...] = ()
 
     def task(self, name: str) -> TrainingTask:

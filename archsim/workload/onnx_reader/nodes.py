@@ -39,6 +39,8 @@ class Node:
     @property
     def reads(self) -> tuple[str, ...]:
         """All tensors that the node or its own graphs read, each once."""
+        if len(self.inputs) == 1 and not self.captured and self.inputs[0]:
+            return self.inputs
         return tuple(dict.fromkeys(filter(None, (*self.inputs, *self.captured))))
 
     def input(self, index: int) -> str:
@@ -183,6 +185,8 @@ def decode_nodes(graph: onnx.GraphProto, versions: Mapping[str, int]) -> list[No
 def _captured(proto: onnx.NodeProto) -> tuple[str, ...]:
     """The names that the graphs of a node use without defining them, in order of appearance."""
     graphs = [a.g for a in proto.attribute if a.type == AttributeProto.GRAPH]
+    if not graphs:
+        return ()
     return tuple(dict.fromkeys(name for graph in graphs for name in free_names(graph)))
 
 

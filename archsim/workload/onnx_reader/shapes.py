@@ -127,7 +127,7 @@ def _question(
     attributes = [attribute.SerializeToString() for attribute in node.proto.attribute]
     inputs = [types[name].SerializeToString() if name else b"" for name in node.inputs]
     # The same tensor twice may be more than two alike: products that need equal operands.
-    names = [node.inputs.index(name) for name in node.inputs]
+    names = [node.inputs.index(name) for name in node.inputs] if len(inputs) > 1 else [0]
     values = [(node.inputs.index(name), value.tobytes()) for name, value in data.items()]
     return (
         *(node.op_type, node.version, node.domain),

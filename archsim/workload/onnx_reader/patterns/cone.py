@@ -30,8 +30,7 @@ from archsim.workload.onnx_reader.patterns.formulas import (
 )
 from archsim.workload.onnx_reader.patterns.structure import Structure
 
-_LARGEST = 18  # pieces: a layer normalisation with casts has 15
-_REACH = 14  # pieces between an anchor and the result
+_MOST_READERS = 18  # of a value inside a function
 _OF_ALL_INPUTS = BROADCASTING | {"Clip"}
 
 
@@ -57,40 +56,53 @@ class Cone:
         return np.broadcast_to(self.values[self.result], (ROWS, COLUMNS))
 
 
-def results_above(structure: Structure, anchor: int, finals: frozenset[str]) -> list[int]:
-    """Pieces of the operators `finals` that depend on `anchor` through a few evaluable ones."""
+def results_above(
+    structure: Structure, anchor: int, finals: frozenset[str], largest: int
+) -> list[int]:
+    """Pieces of the operators `finals` that depend on `anchor` through a few evaluable ones.
+
+    None where all that follows the anchor has one operand: a function of interest uses its input
+    twice, so something joins.
+    """
     seen, edge = {anchor}, [anchor]
-    for _ in range(_REACH):
+    for _ in range(largest - 1):
         ahead = []
         for index in edge:
             for tensor in structure.piece(index).outputs:
                 readers = structure.readers(tensor)
-                if len(readers) > _LARGEST:
+                if len(readers) > _MOST_READERS:
                     continue  # of so many readers none is inside a function
                 for reader in sorted(readers):
                     if reader not in seen and structure.op_type(reader) in EVALUABLE:
                         seen.add(reader)
                         ahead.append(reader)
-        if not ahead or len(seen) > 4 * _LARGEST:
+        if not ahead or len(seen) > 4 * largest:
             break
         edge = ahead
+    if not any(len(structure.piece(index).inputs) > 1 for index in seen):
+        return []
     found = (index for index in seen if structure.op_type(index) in finals)
     return sorted(found, reverse=True)
 
 
-def cones(structure: Structure, last: int) -> Iterator[tuple[str, frozenset[int]]]:
-    """The sources that the result of the piece `last` may be computed from, the nearest first."""
+def cones(structure: Structure, last: int, largest: int) -> Iterator[tuple[str, frozenset[int]]]:
+    """The sources that the result of the piece `last` may be computed from, the nearest first.
+
+    With each comes the set of pieces in between, at most `largest`.
+    """
     members = {last}
     frontier = _from(structure, last)
+    joined = len(frontier) > 1
     while frontier:
-        if len(frontier) == 1 and len(members) > 1:
+        if joined and len(frontier) == 1:
             yield next(iter(frontier)), frozenset(members)
         made = [(structure.producer(tensor), tensor) for tensor in frontier]
         index, tensor = max(((-1 if i is None else i), tensor) for i, tensor in made)
-        if index < 0 or structure.op_type(index) not in EVALUABLE or len(members) >= _LARGEST:
+        if index < 0 or structure.op_type(index) not in EVALUABLE or len(members) >= largest:
             return
         members.add(index)
         frontier = (frontier - {tensor}) | _from(structure, index)
+        joined = joined or len(frontier) > 1
 
 
 def _from(structure: Structure, index: int) -> set[str]:

@@ -52,6 +52,8 @@ def fuse_patterns(pieces: Sequence[Placed], scope: Scope) -> list[Placed]:
     """
     structure = Structure(pieces, scope)
     for cone in CONES:
+        if not _anchors(structure, cone.finals):
+            continue  # no such function can end here
         for index in _anchors(structure, cone.anchors):
             if structure.has(index):
                 _fuse_cone(structure, cone, index)
@@ -68,9 +70,9 @@ def _anchors(structure: Structure, op_types: frozenset[str]) -> list[int]:
 
 
 def _fuse_cone(structure: Structure, pattern: ConePattern, anchor: int) -> None:
-    for last in results_above(structure, anchor, pattern.finals):
+    for last in results_above(structure, anchor, pattern.finals, pattern.largest):
         found: tuple[Cone, Operator] | None = None
-        for source, members in cones(structure, last):
+        for source, members in cones(structure, last, pattern.largest):
             if anchor not in members:
                 continue
             cone = understood(structure, source, last, members)

@@ -46,4 +46,10 @@ def _primitives(structure: Structure, cone: Cone, nodes: list[Node]) -> tuple[Sa
     return tuple(Saved(name, structure.scope.elements(name)) for name in kept)
 
 
-PATTERN = ConePattern("gelu", frozenset({"Erf", "Tanh"}), frozenset({"Mul", "Div"}), _recognise)
+PATTERN = ConePattern(
+    "gelu",
+    frozenset({"Erf", "Tanh"}),
+    frozenset({"Mul", "Div"}),
+    _recognise,
+    largest=12,
+)

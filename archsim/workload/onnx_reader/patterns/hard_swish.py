@@ -25,4 +25,5 @@ PATTERN = ConePattern(
     frozenset({"Clip", "HardSigmoid", "Relu", "Min"}),
     frozenset({"Mul", "Div"}),
     _recognise,
+    largest=7,
 )

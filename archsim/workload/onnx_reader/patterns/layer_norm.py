@@ -64,4 +64,5 @@ PATTERN = ConePattern(
     frozenset({"ReduceMean", "ReduceSum"}),
     frozenset({"Div", "Mul", "Add", "Sub"}),
     _recognise,
+    largest=18,
 )

@@ -17,4 +17,10 @@ def _recognise(structure: Structure, cone: Cone) -> Operator | None:
     return Operator("Mish") if close(cone.found, _VALUES) else None
 
 
-PATTERN = ConePattern("mish", frozenset({"Softplus", "Tanh"}), frozenset({"Mul"}), _recognise)
+PATTERN = ConePattern(
+    "mish",
+    frozenset({"Softplus", "Tanh"}),
+    frozenset({"Mul"}),
+    _recognise,
+    largest=5,
+)

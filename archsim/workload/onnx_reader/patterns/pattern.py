@@ -18,13 +18,15 @@ class ConePattern:
     A subgraph that holds one of the operators `anchors` and ends in one of `finals` is handed to
     `recognise`, which says what operator it is, or None; later results are tried first.  Of the
     tensors that a result may be computed from, the nearest counts, or the farthest if `invariant`
-    tells that the function is the same of its input less a constant.
+    tells that the function is the same of its input less a constant.  `largest` is the most pieces that
+    a spelling of it takes.
     """
 
     name: str
     anchors: frozenset[str]
     finals: frozenset[str]
     recognise: Callable[[Structure, Cone], Operator | None]
+    largest: int
     invariant: bool = False
 
 

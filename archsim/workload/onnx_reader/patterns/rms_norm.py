@@ -55,4 +55,5 @@ PATTERN = ConePattern(
     frozenset({"ReduceMean", "ReduceSum", "ReduceL2", "ReduceSumSquare"}),
     frozenset({"Div", "Mul"}),
     _recognise,
+    largest=12,
 )

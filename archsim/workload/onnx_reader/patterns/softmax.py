@@ -30,5 +30,6 @@ PATTERN = ConePattern(
     frozenset({"Exp", "ReduceLogSumExp"}),
     frozenset({"Div", "Mul", "Sub", "Log"}),
     _recognise,
+    largest=9,
     invariant=True,  # the maximum is subtracted for the sake of rounding only
 )

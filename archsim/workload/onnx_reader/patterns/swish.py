@@ -27,4 +27,10 @@ def _recognise(structure: Structure, cone: Cone) -> Operator | None:
     return Operator("Swish", attributes={"alpha": round(slope, 4)})
 
 
-PATTERN = ConePattern("swish", frozenset({"Sigmoid", "Exp"}), frozenset({"Mul", "Div"}), _recognise)
+PATTERN = ConePattern(
+    "swish",
+    frozenset({"Sigmoid", "Exp"}),
+    frozenset({"Mul", "Div"}),
+    _recognise,
+    largest=7,
+)
