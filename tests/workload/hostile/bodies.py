@@ -164,7 +164,9 @@ CASES: tuple[Case, ...] = (
     Case("loop_without_body", lambda: _loop(None, 3), _NAMED),
     Case("loop_without_end", lambda: _loop(_step([_RELU]), None), (*_NAMED, "never ends")),
     Case(
-        "loop_with_true_condition", lambda: _loop(_step([_RELU]), None, "yes"), (*_NAMED, "iterations")
+        "loop_with_true_condition",
+        lambda: _loop(_step([_RELU]), None, "yes"),
+        (*_NAMED, "iterations"),
     ),
     Case("loop_huge", lambda: _loop(_step([_RELU]), 2**62), (*_NAMED, "iterations")),
     Case("loops_in_loops", lambda: _nested_loops(6, 1000), ("iterations",)),

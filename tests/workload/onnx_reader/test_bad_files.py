@@ -128,7 +128,10 @@ def test_all_unsupported_operators_are_listed_at_once(network) -> None:
     with pytest.raises(UnsupportedOperators) as caught:
         workload_from_model(network(nodes, {"x": [4, 4]}, ["y"]), name="test")
     found = {entry.op_type: entry for entry in caught.value.operators}
-    assert {name: entry.count for name, entry in found.items()} == {"StringNormalizer": 2, "Convolve": 1}
+    assert {name: entry.count for name, entry in found.items()} == {
+        "StringNormalizer": 2,
+        "Convolve": 1,
+    }
     assert found["Convolve"].nodes == ("mine",)
     assert found["Convolve"].domain == "local"
     assert found["Convolve"].nearest == "Conv"
