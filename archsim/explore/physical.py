@@ -20,8 +20,6 @@ from archsim.result import cautions
 from archsim.simulation.estimate import Estimate
 
 BoolColumn: TypeAlias = NDArray[np.bool_]
-# A training run of ImageNet at batch 256: 90 epochs of 1.28 million images.
-TRAINING_STEPS = 450_000
 
 
 def limit_columns(found: Estimate, architectures: Sequence[Architecture]) -> dict[str, FloatArray]:
@@ -81,7 +79,7 @@ def _warned(
         "ir_drop": limits["ir_drop"] > cautions.IR_DROP_LIMIT,
         "settling": settling > cautions.SETTLING_LIMIT,
         "adc_extrapolated": _column(tree.adc.node_m, found) < cautions.ADC_SURVEY_NODE_M,
-        "endurance": limits["steps_to_wear_out"] < TRAINING_STEPS,
+        "endurance": limits["steps_to_wear_out"] < cautions.TRAINING_STEPS,
         "power_density": limits["power_density_w_per_m2"] > cooling,
         "reticle": found.area_m2 > cautions.RETICLE_M2,
         "spill": found.spilled_share > 0,

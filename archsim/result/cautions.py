@@ -15,6 +15,8 @@ from archsim.units import format_quantity
 # `check.irdrop_onen_mid_ns21_32nm_4F`).
 NOISE_LIMIT = 0.06
 IR_DROP_LIMIT = 0.05
+# A training run of ImageNet at batch 256: 90 epochs of 1.28 million images.
+TRAINING_STEPS = 450_000
 # A line driven for three of its RC delays reaches 95 % at its far end.
 SETTLING_LIMIT = 1.0 / 3.0
 ADC_SURVEY_NODE_M = 22e-9
@@ -176,8 +178,7 @@ def _wear(architecture: Architecture, pulses: dict[str, float]) -> list[Caution]
     layer, most = max(pulses.items(), key=lambda item: item[1])
     endurance = float(np.asarray(architecture.device.endurance_pulses))
     steps = endurance / most if most else np.inf
-    # A training run of ImageNet at batch 256 takes 450,000 steps (90 epochs of 1.28 million).
-    if steps >= 450_000:
+    if steps >= TRAINING_STEPS:
         return []
     return [
         Caution(

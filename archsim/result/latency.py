@@ -33,14 +33,19 @@ def attribute(estimate: Estimate) -> Attribution:
     timeline, program = estimate.timeline, estimate.program
     phases = {str(p): 0.0 for p in ResultPhase if p is not ResultPhase.STATIC}
     limits: dict[str, float] = {}
+    sources = _Sources(program)
+    order = np.argsort(timeline.segments.segment, kind="stable")
+    bounds = np.searchsorted(
+        timeline.segments.segment[order], np.arange(timeline.segments.count + 1)
+    )
     for segment in range(timeline.segments.count):
-        tasks = np.flatnonzero(timeline.segments.segment == segment)
+        tasks = order[bounds[segment] : bounds[segment + 1]]
         if not tasks.size:
             continue
         samples = 1.0 if timeline.segments.per_step[segment] else float(estimate.batch[0])
         largest = float(timeline.bottleneck_s[0, segment])
         busiest = int(timeline.bottleneck[0, segment])
-        path = _longest_path(program, timeline, tasks)
+        path = _longest_path(sources, timeline, tasks)
         by_resource = _resource_shares(estimate, tasks, busiest)
         by_path = _path_shares(estimate, path)
         on_path = timeline.finish_s[0, tasks].max() >= largest
@@ -108,14 +113,27 @@ def _resource_shares(estimate: Estimate, tasks: IntArray, resource: int) -> Shar
     return phases, {name if is_shared else "arrays": 1.0}
 
 
-def _longest_path(program: Program, timeline: Timeline, tasks: IntArray) -> list[int]:
+class _Sources:
+    """What each task waits for, looked up without going through all edges."""
+
+    def __init__(self, program: Program) -> None:
+        order = np.argsort(program.edge_to, kind="stable")
+        self._from = program.edge_from[order]
+        self._bounds = np.searchsorted(program.edge_to[order], np.arange(program.size + 1))
+
+    def of(self, task: int) -> IntArray:
+        """The tasks that `task` waits for."""
+        return self._from[self._bounds[task] : self._bounds[task + 1]]
+
+
+def _longest_path(edges: _Sources, timeline: Timeline, tasks: IntArray) -> list[int]:
     """Tasks on the longest path of a segment, from its last task backwards."""
     segment = timeline.segments.segment
     finish = timeline.finish_s[0]
     task = int(tasks[int(finish[tasks].argmax())])
     path = [task]
     while True:
-        sources = program.edge_from[program.edge_to == task]
+        sources = edges.of(task)
         sources = sources[segment[sources] == segment[task]]
         if not sources.size:
             return path[::-1]

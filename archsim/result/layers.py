@@ -34,10 +34,13 @@ def layer_rows(
         row["latency_s"] += duration
         row["busy"] = min(1.0, row["busy"] + occupied * repeats / step_s)
         row["vectors"] += float(program.vectors[task])
+    known: dict[str, dict[str, Any]] = {}
+    for (name, _), row in rows.items():
+        known.setdefault(name, row)
     for item in energy:
         key = (item.layer, item.phase)
         if key not in rows:
-            rows[key] = _foreign_row(item, rows)
+            rows[key] = _foreign_row(item, known.get(item.layer))
         rows[key]["energy_j"] += item.energy_j
     return [row for row in rows.values() if row["latency_s"] > 0 or row["energy_j"] > 0]
 
@@ -73,9 +76,8 @@ def _reason(reason: str, matrix: int, *, on_array: bool) -> str:
     return reason
 
 
-def _foreign_row(item: EnergyRow, rows: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
-    """A row for energy in a phase in which the layer spends no time of its own."""
-    known = next((row for (name, _), row in rows.items() if name == item.layer), None)
+def _foreign_row(item: EnergyRow, known: dict[str, Any] | None) -> dict[str, Any]:
+    """A row for energy in a phase in which the layer, whose first row is `known`, takes no time."""
     place = "chip" if item.layer == CHIP else {"transfer": "mesh"}.get(item.phase, "vector unit")
     return {
         "name": item.layer,

@@ -54,6 +54,7 @@ def result_schema() -> dict[str, Any]:
 
 def _workload() -> _Schema:
     return _object(
+        ("notes", {"type": "array", "description": "What was found in the file."}),
         name=_text("Name of the network."),
         onnx_sha256=_text("Hash of the ONNX file."),
         batch=_count("Samples in a step.", minimum=1),
@@ -69,6 +70,8 @@ def _workload() -> _Schema:
 
 def _architecture() -> _Schema:
     return _object(
+        ("description", _text("What the architecture is, in a sentence.")),
+        ("schedule", {"type": "object", "description": "Mode, update, normalisation, segments."}),
         name=_text("Name of the architecture."),
         sha256=_text("Hash of the resolved configuration."),
         device=_text("Name of the device."),
@@ -76,7 +79,7 @@ def _architecture() -> _Schema:
         arrays_used=_count("Arrays that hold weights."),
         arrays_available=_or_null(_count("Arrays on all chips; null if unlimited.")),
         chips=_count("Chips.", minimum=1),
-        replication={"description": "Copies of a layer: a number, a policy, or a map by layer."},
+        replication={"description": "Policy, synchronisation, and copies by weight matrix."},
     )
 
 
@@ -89,7 +92,10 @@ def _accelerator() -> _Schema:
         ("saved_activation_bytes_on_chip", _amount("Saved activations that fit on the chip.")),
         ("saved_activation_bytes_spilled", _amount("Saved activations in off-chip memory.")),
         ("critical", _text("What limits the step, in a short sentence.")),
-        ("update", {"type": "object", "description": "Cost of one update of one full array."}),
+        ("update", _map("Energy of a step's updates by component, keys ending in _j.")),
+        ("latency_by_limit_s", _map("Step time by what limits it; the sum is step_latency_s.")),
+        ("cell_utilisation", {"type": "number", **shares}),
+        ("read", _map("Integration, conversion and interval of a read of a full array.")),
         step_latency_s=_amount("Time of a step."),
         samples_per_s=_amount("Throughput."),
         step_energy_j=_amount("Energy of a step."),
@@ -115,6 +121,11 @@ def _baseline() -> _Schema:
         ("calibrated", {"type": "boolean", "description": "Fitted on measured throughput?"}),
         ("notes", {"type": "array", "items": {"type": "string"}}),
         ("usual_optimizer", {"type": ["object", "null"]}),
+        ("average_power_w", _amount("Energy over time.")),
+        ("usable_memory_bytes", _amount("Memory that tensors can have.")),
+        ("fits", {"type": "boolean", "description": "Does the batch asked for fit?"}),
+        ("compared", {"enum": ["asked", "best_batch"], "description": "Batch of the ratios."}),
+        ("largest_batch", _count("The largest batch that fits.")),
         gpu=_text("Name of the GPU."),
         precision=_text("Number format of the matrix products."),
         batch=_count("Samples in a step.", minimum=1),
@@ -132,6 +143,7 @@ def _layer() -> _Schema:
         ("op_type", _text("Operator type in the file.")),
         ("matrix", {"type": ["string", "null"]}),
         ("reason", _text("Why it runs there.")),
+        ("busy", {"type": "number", "minimum": 0, "maximum": 1}),
         name=_text("Node of the network, or what the row is about."),
         kind=_text("Kind of operator."),
         phase={"enum": list(LAYER_PHASES)},

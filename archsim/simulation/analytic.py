@@ -89,9 +89,10 @@ def _waves(
         kept = [p for p in sources if segment[p] == segment[task]]
         inside.append(kept)
         depth[task] = 1 + max((int(depth[p]) for p in kept), default=-1)
+    order = np.argsort(depth, kind="stable")
+    levels = np.split(order, np.flatnonzero(np.diff(depth[order])) + 1)
     waves = []
-    for level in range(1, int(depth.max(initial=0)) + 1):
-        tasks = np.flatnonzero(depth == level)
+    for tasks in levels[1:]:
         sizes = [len(inside[t]) for t in tasks]
         joined = np.array([p for t in tasks for p in inside[t]], dtype=np.intp)
         offsets = np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.intp)
@@ -122,11 +123,9 @@ def schedule(
     rows = np.arange(configurations)[:, None]
     np.maximum.at(path, (rows, segments.segment[None, :]), finish)
 
-    resources, busy = _occupancy(program, costs, segments)
-    bottleneck = busy.argmax(axis=2)
-    largest = np.take_along_axis(busy, bottleneck[:, :, None], axis=2)[:, :, 0]
-    latency = np.maximum(path, largest)
     samples = np.where(segments.per_step[None, :], 1.0, batch)
+    largest, bottleneck, resource = _occupancy(program, costs, segments, samples)
+    latency = np.maximum(path, largest)
     interval = largest if pipelined else latency
     time = latency + (samples - 1.0) * interval
     return Timeline(
@@ -135,30 +134,49 @@ def schedule(
         interval_s=interval,
         bottleneck_s=largest,
         bottleneck=bottleneck,
-        resources=resources,
-        resource_s=(busy * samples[:, :, None]).sum(axis=1),
+        resources=(*(f"arrays:{name}" for name in program.matrices.names), *SHARED_RESOURCES),
+        resource_s=resource,
         finish_s=finish,
         segments=segments,
     )
 
 
 def _occupancy(
-    program: Program, costs: TaskCosts, segments: Segments
-) -> tuple[tuple[str, ...], FloatArray]:
-    """Busy time by one sample of each resource in each segment, [C, S, R]."""
-    matrices = program.matrices.names
-    names = tuple(f"arrays:{name}" for name in matrices) + SHARED_RESOURCES
-    configurations = costs.array_s.shape[0]
-    busy = np.zeros((configurations, segments.count, len(names)))
-    weighted = np.flatnonzero(program.matrix >= 0)
+    program: Program, costs: TaskCosts, segments: Segments, samples: FloatArray
+) -> tuple[FloatArray, IntArray, FloatArray]:
+    """The busiest resource of each segment, and how busy each resource is in all.
+
+    `samples` is [C, S].  Gives the largest time by one sample of a resource and its index, both
+    [C, S], and the busy time per step of each resource, [C, R].  The arrays of a matrix work in a
+    few segments only, so they are kept as pairs of segment and matrix rather than as a table.
+    """
+    configurations, matrices = costs.array_s.shape[0], len(program.matrices.names)
+    shared = np.zeros((configurations, segments.count, len(SHARED_RESOURCES)))
     rows = np.arange(configurations)[:, None]
-    np.add.at(
-        busy,
-        (rows, segments.segment[weighted][None, :], program.matrix[weighted][None, :]),
-        costs.array_s[:, weighted],
+    for index, name in enumerate(SHARED_RESOURCES):
+        np.add.at(shared[:, :, index], (rows, segments.segment[None, :]), costs.shared_s[name])
+    largest = shared.max(axis=2)
+    bottleneck = shared.argmax(axis=2) + matrices
+    resource = np.zeros((configurations, matrices + len(SHARED_RESOURCES)))
+    resource[:, matrices:] = (shared * samples[:, :, None]).sum(axis=1)
+    weighted = np.flatnonzero(program.matrix >= 0)
+    if not weighted.size:
+        return largest, bottleneck, resource
+
+    keys = segments.segment[weighted] * matrices + program.matrix[weighted]
+    pairs, place = np.unique(keys, return_inverse=True)
+    busy = np.zeros((configurations, pairs.size))
+    np.add.at(busy, (rows, place[None, :]), costs.array_s[:, weighted])
+    segment, matrix = np.divmod(pairs, matrices)
+    np.add.at(resource, (rows, matrix[None, :]), busy * samples[:, segment])
+    present, starts = np.unique(segment, return_index=True)
+    most = np.maximum.reduceat(busy, starts, axis=1)
+    # The first of equally busy matrices, and a matrix rather than a shared resource.
+    first = np.where(
+        busy == np.repeat(most, np.diff([*starts, pairs.size]), axis=1), matrix, matrices
     )
-    for offset, name in enumerate(SHARED_RESOURCES):
-        sums = np.zeros((configurations, segments.count))
-        np.add.at(sums, (rows, segments.segment[None, :]), costs.shared_s[name])
-        busy[:, :, len(matrices) + offset] = sums
-    return names, busy
+    first = np.minimum.reduceat(first, starts, axis=1)
+    wins = most >= largest[:, present]
+    bottleneck[:, present] = np.where(wins, first, bottleneck[:, present])
+    largest[:, present] = np.where(wins, most, largest[:, present])
+    return largest, bottleneck, resource

@@ -20,7 +20,7 @@ from archsim.workload.backward import (
     task_name,
 )
 from archsim.workload.collecting import collection_paused
-from archsim.workload.digital_training import Ending, gradient_sum_work, loss_work, optimizer_work
+from archsim.workload.digital_training import gradient_sum_work, loss_work, optimizer_work
 from archsim.workload.framework_saved import framework_bytes, framework_saved, merge_storages
 from archsim.workload.gradients import (
     Scope,
@@ -32,6 +32,7 @@ from archsim.workload.gradients import (
 from archsim.workload.graph import NO_WORK, Note, Op, OpKind, Saved, Workload
 from archsim.workload.recompute import Regions, kept_with, regions, rerun
 from archsim.workload.saved import merge_saved, saved_by, saved_bytes
+from archsim.workload.training_notes import remarks
 from archsim.workload.training_types import (
     Loss,
     Optimizer,
@@ -89,7 +90,7 @@ def training_graph(
     return assembly.finish(
         merge_saved(kept, ops, workload),
         merge_storages(framework, ops, workload),
-        _notes(scope, options),
+        remarks(scope, options),
     )
 
 
@@ -387,29 +388,3 @@ def _macs(workload: Workload, tasks: Iterable[TrainingTask]) -> TrainingMacs:
         dynamic_backward=dynamic[TaskKind.DIGITAL_BACKWARD],
         recompute=again,
     )
-
-
-def _notes(scope: Scope, options: TrainingOptions) -> tuple[Note, ...]:
-    notes: list[Note] = []
-    for head in scope.heads:
-        if head.ending is not Ending.SCORES:
-            notes.append(
-                Note(
-                    "fused_loss",
-                    f"The output '{head.output}' ends in a softmax, so the cross entropy gives the "
-                    f"gradient of its input '{head.tensor}' at once.",
-                )
-            )
-        if head.computed:
-            notes.append(
-                Note(
-                    "loss_in_file",
-                    f"The network computes its own loss '{head.output}'; no other is added.",
-                )
-            )
-    if len(scope.heads) > 1 and not any(head.computed for head in scope.heads):
-        names = ", ".join(f"'{head.output}'" for head in scope.heads)
-        notes.append(
-            Note("several_outputs", f"The loss ({options.loss}) is taken on each of: {names}.")
-        )
-    return tuple(notes)

@@ -252,3 +252,23 @@ def test_what_a_search_finds_is_at_most_everything_or_what_is_given(network, giv
     assert workload.tensors["i"].shape == (2, 20 if given is None else given)
     noted = any(note.code == "size_depends_on_data" for note in workload.notes)
     assert noted == (given is None)
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_a_layer_with_one_input_is_a_weight(network, left: bool) -> None:
+    """As the step sizes of state-space models; x has 6 rows (or columns) of one element."""
+    operands, shape = (["w", "x"], (16, 1)) if left else (["x", "w"], (1, 16))
+    entering = [2, 1, 6] if left else [2, 6, 1]
+    model = network([make("MatMul", operands, ["y"])], {"x": entering}, ["y"], {"w": shape})
+    workload = read(model)
+    assert forward_macs(workload)["linear"] == 2 * 6 * 16
+    assert workload.parameter_count == 16
+
+
+@pytest.mark.parametrize("rank", [2, 3])
+def test_frequencies_with_a_batch_axis_are_a_table(network, rank: int) -> None:
+    """Rotary positions: [1, 8, 1] times [2, 1, 6] is an outer product, elementwise work."""
+    shape = (1, 8, 1) if rank == 3 else (8, 1)
+    model = network([make("MatMul", ["f", "x"], ["y"])], {"x": [2, 1, 6]}, ["y"], {"f": shape})
+    workload = read(model)
+    assert bool(workload.parameters) == (rank == 2)

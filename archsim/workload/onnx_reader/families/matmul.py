@@ -59,8 +59,8 @@ def _by_constant(node: Node, scope: Scope, weights: Constant, source: str) -> Pi
     contracted = shape[rows_axis] if len(shape) > 1 else shape[0]
     outputs = shape[columns_axis] if len(shape) > 1 else 1
     result = node.outputs[0]
-    # A layer with one input is a stored row that the activation is multiplied by from the left.
-    layer = on_right and len(shape) == 2 and bool(weights.view)
+    # A layer with one input is a stored row or column; rotary frequencies have a batch axis as well.
+    layer = len(shape) == 2 and bool(weights.view)
     if not weights.learned_roots or (contracted == 1 and not layer):
         return _unlearned(node, scope, source, (contracted, outputs), weights)
     blocks = math.prod(weights.distinct[:-2])
