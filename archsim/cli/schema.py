@@ -2,47 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from archsim.cli.console import write_json
+from archsim.cli.kinds import ARCHITECTURE, GPU, STUDY, WORKLOAD, FileKind
 
-if TYPE_CHECKING:
-    from archsim.fields import Component
-
-
-def _architecture() -> type[Component]:
-    from archsim.architecture import Architecture
-
-    return Architecture
-
-
-def _gpu() -> type[Component]:
-    from archsim.baseline.gpu_spec import GpuSpec
-
-    return GpuSpec
-
-
-def _study() -> type[Component]:
-    from archsim.explore.study import Study
-
-    return Study
-
-
-def _workload() -> type[Component]:
-    from archsim.workload.spec import WORKLOAD_MODEL
-
-    return WORKLOAD_MODEL
-
-
-# What can be asked for: the model of the file, and the schema's title.
-SCHEMAS: dict[str, tuple[Callable[[], type[Component]], str]] = {
-    "arch": (_architecture, "archsim architecture"),
-    "gpu": (_gpu, "archsim GPU"),
-    "study": (_study, "archsim study"),
-    "workload": (_workload, "archsim workload"),
+# What can be asked for: the kind of file, and the schema's title.
+SCHEMAS: dict[str, tuple[FileKind, str]] = {
+    "arch": (ARCHITECTURE, "archsim architecture"),
+    "gpu": (GPU, "archsim GPU"),
+    "study": (STUDY, "archsim study"),
+    "workload": (WORKLOAD, "archsim workload"),
 }
 
 
@@ -71,5 +43,5 @@ def schema_of(what: str) -> dict[str, Any]:
         return result_schema()
     from archsim.config.json_schema import json_schema
 
-    model, title = SCHEMAS[what]
-    return json_schema(model(), title)
+    kind, title = SCHEMAS[what]
+    return json_schema(kind.model(), title)

@@ -51,7 +51,9 @@ def _empty_row(estimate: Estimate, workload: Workload, task: int, phase: str) ->
     on_array = bool(matrix >= 0 and mapping.on_array[0, matrix])
     name = program.ops[task]
     op = workload.op(name) if name in workload.graph else None
-    arrays = int(mapping.arrays_per_copy[0, matrix] * mapping.copies[0, matrix])
+    arrays = 0
+    if on_array:
+        arrays = int(mapping.arrays_per_copy[0, matrix] * mapping.copies[0, matrix])
     return {
         "name": name,
         "kind": str(program.op_kind[task]),
@@ -59,7 +61,7 @@ def _empty_row(estimate: Estimate, workload: Workload, task: int, phase: str) ->
         "phase": phase,
         "where": task_place(program, task, on_array=on_array),
         "matrix": program.matrices.names[matrix] if matrix >= 0 else "",
-        "arrays": arrays if on_array else 0,
+        "arrays": arrays,
         "copies": int(mapping.copies[0, matrix]) if on_array else 0,
         "vectors": 0.0,
         "latency_s": 0.0,

@@ -221,32 +221,33 @@ class _Assembly:
 
     def _hand_on(self, op: Op, backward: OpBackward) -> None:
         """Note which tasks give the gradients of the inputs and of the digital parameters."""
+        products = self._recurrent_products(op)
         for tensor in op.inputs:  # a tensor that is used twice gets two gradients
             if tensor in backward.gives:
-                waits = (backward.gives[tensor], *self._carried_back(op, tensor))
+                waits = (backward.gives[tensor], *self._carried_back(products, tensor))
                 self._contributions.setdefault(tensor, []).append(waits)
         if backward.learns is not None:
             self._learners[backward.learns] = None
             self._learned.update(dict.fromkeys(self._scope.trained(op)))
 
-    def _carried_back(self, op: Op, tensor: str) -> tuple[str, ...]:
-        """The recurrent products whose errors the gradient of `tensor`, an input of a cell, needs.
+    def _recurrent_products(self, op: Op) -> tuple[str, ...]:
+        """The recurrent products among the producers of its inputs that carry an error back."""
+        producers = (self._producer.get(name) for name in op.inputs)
+        products = (p for p in producers if p is not None and is_recurrent(p))
+        return tuple(dict.fromkeys(p.name for p in products if carries_back(p, self._scope)))
+
+    def _carried_back(self, products: Sequence[str], tensor: str) -> tuple[str, ...]:
+        """Those of a cell's recurrent products whose errors the gradient of its input needs.
 
         The error of a recurrent cell at one step is complete only when the later steps have been
         carried back to it, so all that enters the cell waits for that: all but the products
         themselves, and what comes after them inside one step.
         """
         target = self._producer.get(tensor)
-        products = {
-            product.name: product
-            for name in op.inputs
-            if (product := self._producer.get(name)) is not None and is_recurrent(product)
-        }
         return tuple(
             task_name(name, TaskKind.INPUT_GRADIENT)
-            for name, product in products.items()
-            if carries_back(product, self._scope)
-            and (target is None or not self._leads_to(name, target.name))
+            for name in products
+            if target is None or not self._leads_to(name, target.name)
         )
 
     def _leads_to(self, first: str, second: str) -> bool:

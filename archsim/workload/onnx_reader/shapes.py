@@ -127,8 +127,9 @@ def _question(
     attributes = [attribute.SerializeToString() for attribute in node.proto.attribute]
     inputs = [types[name].SerializeToString() if name else b"" for name in node.inputs]
     # The same tensor twice may be more than two alike: products that need equal operands.
-    names = [node.inputs.index(name) for name in node.inputs] if len(inputs) > 1 else [0]
-    values = [(node.inputs.index(name), value.tobytes()) for name, value in data.items()]
+    places = {name: place for place, name in enumerate(node.inputs)}
+    names = [places[name] for name in node.inputs]
+    values = [(places[name], value.tobytes()) for name, value in data.items()]
     return (
         *(node.op_type, node.version, node.domain),
         *(tuple(attributes), tuple(inputs), tuple(names), tuple(values)),
