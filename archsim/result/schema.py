@@ -92,7 +92,7 @@ def _accelerator() -> _Schema:
         ("saved_activation_bytes_on_chip", _amount("Saved activations that fit on the chip.")),
         ("saved_activation_bytes_spilled", _amount("Saved activations in off-chip memory.")),
         ("critical", _text("What limits the step, in a short sentence.")),
-        ("update", _map("Energy of a step's updates by component, keys ending in _j.")),
+        ("update", {"type": "object", "description": "Energy of a step's updates by component."}),
         ("latency_by_limit_s", _map("Step time by what limits it; the sum is step_latency_s.")),
         ("cell_utilisation", {"type": "number", **shares}),
         ("read", _map("Integration, conversion and interval of a read of a full array.")),
