@@ -10,6 +10,7 @@ their symbolic dimensions are bound to 1 (batch) and 128 (others).
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import re
@@ -52,6 +53,7 @@ def measure(path: Path, runs: int) -> dict[str, float]:
     dims = bindings(path)
     seconds: dict[str, list[float]] = {"read": [], "train": [], "lower": []}
     for _ in range(runs):
+        gc.collect()
         start = time.process_time()
         workload = read_workload(path, dims=dims)
         read = time.process_time()

@@ -13,7 +13,7 @@ from archsim.errors import InputError
 from archsim.workload.onnx_reader.loading import opset_versions
 
 # A network of 70 billion parameters has ten thousand nodes; what takes minutes is no network.
-MOST_NODES = 200_000
+MOST_NODES = 150_000
 _MOST_TENSORS = 500_000
 _MOST_ATTRIBUTES = 1_000
 _MOST_OPERANDS = 65_536
