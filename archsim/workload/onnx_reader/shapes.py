@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import onnx
-from onnx import TensorProto, defs, helper, numpy_helper, shape_inference
+from onnx import defs, helper, numpy_helper, shape_inference
 from onnx.checker import ValidationError
 
 from archsim.errors import InputError
@@ -21,7 +21,7 @@ from archsim.workload.onnx_reader.constants import FLOATING, Constant
 from archsim.workload.onnx_reader.fitting import check_attributes, check_fit
 from archsim.workload.onnx_reader.nodes import Node
 from archsim.workload.onnx_reader.operators import Scope, ShapeRule
-from archsim.workload.onnx_reader.tensors import LARGEST_RANK, Array
+from archsim.workload.onnx_reader.tensors import LARGEST_RANK, WHOLE_BYTES, Array
 
 TypeAndShape = tuple[int, tuple[int, ...]]
 # What shape inference depends on: the operator, its attributes, the types of its inputs, values.
@@ -30,15 +30,6 @@ _Question = tuple[object, ...]
 _Found = tuple[int, tuple[int | None, ...] | None] | None
 Memory = dict[_Question, tuple[_Found, ...]]
 
-_BYTES: Mapping[int, int] = {
-    **dict.fromkeys((TensorProto.DOUBLE, TensorProto.INT64, TensorProto.UINT64), 8),
-    **dict.fromkeys((TensorProto.FLOAT, TensorProto.INT32, TensorProto.UINT32), 4),
-    **dict.fromkeys(
-        (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.INT16, TensorProto.UINT16), 2
-    ),
-    TensorProto.COMPLEX64: 8,
-    TensorProto.COMPLEX128: 16,
-}
 # Floating-point operands on which an output's shape depends.
 _SHAPED_BY_FLOATS = frozenset({"Resize", "Upsample", "Range", "OneHot"})
 
@@ -48,7 +39,7 @@ def tensor_info(
 ) -> TensorInfo:
     """An activation of the workload, from an ONNX element type (one byte if it is smaller)."""
     return TensorInfo(
-        name, shape, _BYTES.get(element_type, 1), element_type in FLOATING, nonnegative
+        name, shape, WHOLE_BYTES.get(element_type, 1), element_type in FLOATING, nonnegative
     )
 
 
