@@ -15,6 +15,8 @@ class ReadScheme(Component):
     `amplitude`: one time step, a voltage per line.
     `mean_abs_input` and `mean_square_input` are E|x| and E[x^2] of inputs scaled to full range.
     `repeats` is the mean number of reads per vector (noise and bound management).
+    `output_bound` is the largest output that is converted, in units of weight 1 times input 1, and
+    `output_swing_v` the voltage that stands for it on the integrating capacitor.
     """
 
     encoding: Literal["pulse_width", "bit_serial", "amplitude"]
@@ -24,6 +26,8 @@ class ReadScheme(Component):
     mean_abs_input: Annotated[Scalar, Quantity(minimum=0, maximum=1)]
     mean_square_input: Annotated[Scalar, Quantity(minimum=0, maximum=1)]
     repeats: Annotated[Scalar, Quantity(minimum=1, maximum=100)]
+    output_bound: Annotated[Scalar, Quantity(above=0, maximum=1e6)]
+    output_swing_v: Annotated[Scalar, Quantity("V", above=0, maximum=10.0)]
 
     def integration_s(self) -> Scalar:
         """Time during which the array integrates one input vector."""

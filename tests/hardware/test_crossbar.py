@@ -11,7 +11,7 @@ from archsim.architecture import Architecture
 from archsim.config.loading import load
 from archsim.hardware.adc import survey_area_m2, survey_energy_j
 from archsim.hardware.crossbar import Crossbar, Direction, Placement, PulseStatistics
-from archsim.hardware.limits import ir_drop, read_noise, settling_ratios
+from archsim.hardware.limits import device_noise, ir_drop, settling_ratios
 from archsim.resources import data_folder
 from tests.simulation.architectures import changed
 
@@ -90,7 +90,7 @@ def test_noise_of_the_published_device_is_the_published_check() -> None:
     architecture = changed(
         PROTONIC, device__conductance_reference_siemens=122e-9, array__encoding="reference"
     )
-    assert float(read_noise(architecture.crossbar)) == pytest.approx(0.162, rel=0.01)
+    assert float(device_noise(architecture.crossbar)) == pytest.approx(0.162, rel=0.01)
 
 
 def test_ir_drop_and_settling_grow_with_the_square_of_the_side() -> None:
