@@ -101,6 +101,28 @@ def matrix_parameters(ops: Iterable[Op], workload: Workload) -> dict[str, tuple[
     return {matrix: tuple(names) for matrix, names in found.items()}
 
 
+def parameters_on_arrays(matrices: Iterable[str], ops: Iterable[Op], workload: Workload) -> int:
+    """Parameters that stored matrices of `workload` hold, each once.
+
+    Matrices gathered from one table hold elements of it several times: they are no more parameters
+    than the table has.
+    """
+    backing = matrix_parameters(ops, workload)
+    held: dict[tuple[str, ...], int] = {}
+    for name in matrices:
+        matrix = workload.matrices[name]
+        if not matrix.computed:
+            sources = tuple(sorted(backing.get(name, ()))) or (name,)
+            held[sources] = held.get(sources, 0) + matrix.elements
+    known = workload.parameters
+    return sum(
+        min(count, sum(known[name].elements for name in sources))
+        if all(name in known for name in sources)
+        else count
+        for sources, count in held.items()
+    )
+
+
 def is_recurrent(op: Op) -> bool:
     """Whether `op` multiplies its own layer's earlier states, which are no input of it.
 

@@ -28,6 +28,7 @@ from archsim.workload.gradients import (
     gradient_scope,
     is_recurrent,
     matrix_parameters,
+    parameters_on_arrays,
 )
 from archsim.workload.graph import NO_WORK, Note, Op, OpKind, Saved, Workload
 from archsim.workload.recompute import Regions, kept_with, regions, rerun
@@ -352,11 +353,7 @@ class _Assembly:
             framework_saved=framework,
             macs=_macs(self._workload, tasks),
             digital_parameters=self.digital_parameters,
-            analog_parameters=sum(
-                matrix.elements
-                for name in updated
-                if not (matrix := self._workload.matrices[name]).computed
-            ),
+            analog_parameters=parameters_on_arrays(updated, self._ops, self._workload),
             trained=self._trained(updated),
             notes=notes,
         )

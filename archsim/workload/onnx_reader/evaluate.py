@@ -237,6 +237,35 @@ def _gather(node: Node, operands: Sequence[_Operand]) -> Array:
     return np.take(data, indices, axis)
 
 
+def _gather_elements(node: Node, operands: Sequence[_Operand]) -> Array:
+    data, indices = _need(operands[0]), _need(operands[1])
+    return np.take_along_axis(data, indices, node.integer("axis", 0))
+
+
+def _scattered(node: Node, data: Array, places: tuple[Array, ...], updates: Array) -> Array:
+    """`data` with `updates` at `places`, put there or combined with what is there."""
+    how = _SCATTERS[node.text("reduction", "none")]
+    result = np.array(data)
+    if how is None:
+        result[places] = updates
+    else:
+        how.at(result, places, updates)
+    return result
+
+
+def _scatter_elements(node: Node, operands: Sequence[_Operand]) -> Array:
+    data, indices, updates = (_need(operand) for operand in operands)
+    axis = node.integer("axis", 0) % data.ndim
+    places = [*np.indices(indices.shape)]
+    places[axis : axis + 1] = [indices]
+    return _scattered(node, data, tuple(map(np.asarray, places)), updates)
+
+
+def _scatter_nd(node: Node, operands: Sequence[_Operand]) -> Array:
+    data, indices, updates = (_need(operand) for operand in operands)
+    return _scattered(node, data, tuple(np.moveaxis(indices, -1, 0)), updates)
+
+
 def _reduce(function: Callable[..., Array]) -> _Evaluator:
     def run(node: Node, operands: Sequence[_Operand]) -> Array:
         axes = _axes(node, operands, 1)
@@ -248,6 +277,13 @@ def _reduce(function: Callable[..., Array]) -> _Evaluator:
     return run
 
 
+_SCATTERS: Mapping[str, np.ufunc | None] = {
+    "none": None,
+    "add": np.add,
+    "mul": np.multiply,
+    "max": np.maximum,
+    "min": np.minimum,
+}
 _EVALUATORS: Mapping[str, _Evaluator] = {
     "Identity": _unary(lambda x: x),
     "Neg": _unary(np.negative),
@@ -290,6 +326,10 @@ _EVALUATORS: Mapping[str, _Evaluator] = {
         [_need(operand) for operand in operands], node.integer("axis", 0)
     ),
     "Gather": _gather,
+    "GatherElements": _gather_elements,
+    "ScatterElements": _scatter_elements,
+    "Scatter": _scatter_elements,
+    "ScatterND": _scatter_nd,
     "Slice": _slice,
     "Split": _split,
     "Range": _range,

@@ -21,9 +21,9 @@ _PADDINGS = frozenset({"NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID", ""})
 
 
 def check_attributes(node: Node) -> None:
-    """Refuse a standard node with attributes by which shape inference would run out of memory."""
+    """Refuse a standard node with attributes by which shape inference would crash the process."""
     parts = node.integer("num_outputs", 0) if (node.domain, node.op_type) == ("", "Split") else 0
-    if parts > len(node.outputs):
+    if parts and parts != len(node.outputs):
         raise InputError(
             f"the attribute 'num_outputs' is {parts}, and it has {len(node.outputs)} outputs.",
             place=node.place,
@@ -51,7 +51,35 @@ def _reshape(node: Node, scope: Scope, shapes: Shapes) -> str:
     if result is None or scope.elements(node.input(0)) == math.prod(result):
         return ""
     source = scope.shape(node.input(0))
-    return f"a tensor of the shape {source} cannot be given the shape {result}"
+    wrong = f"a tensor of the shape {source} cannot be given the shape {result}"
+    _check_fixed_sizes(node, scope, result, wrong)
+    return wrong
+
+
+def _check_fixed_sizes(node: Node, scope: Scope, result: tuple[int, ...], wrong: str) -> None:
+    """Name the sizes that the file fixes among computed ones, where others would fit.
+
+    Exporters write the size of their example in place of a dimension that their source treats as a
+    number; the network then works for that size only.
+    """
+    target = scope.constant(node.input(1))
+    elements = scope.elements(node.input(0))
+    found = []
+    for root in () if target is None else target.roots:
+        value = scope.value(root.name)
+        size = int(value.ravel()[0]) if value is not None and value.size == 1 else 0
+        if size < 2 or size not in result:
+            continue
+        others = math.prod(result) // size
+        if others and elements % others == 0:
+            found.append(f"the {size} is stored in the file ('{root.name}'), {elements // others}")
+    if found and target is not None and not target.whole:
+        raise InputError(
+            f"{wrong}: {' would fit; '.join(found)} would fit.",
+            place=node.place,
+            remedy="The exporter wrote the size of its example there: bind the dimensions to that "
+            "(--dim, --shape), or export the network again with it dynamic.",
+        )
 
 
 def _convolution(node: Node, scope: Scope, shapes: Shapes) -> str:

@@ -12,6 +12,7 @@ import onnx
 from onnx import AttributeProto
 
 from archsim.errors import InputError, did_you_mean
+from archsim.workload.onnx_reader.departures import corrected
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,18 +160,23 @@ class UniqueNames:
 
 
 def decode_nodes(graph: onnx.GraphProto, versions: Mapping[str, int]) -> list[Node]:
-    """All nodes in file order; a node without a name, or with one taken, gets a unique one."""
+    """All nodes in file order; a node without a name, or with one taken, gets a unique one.
+
+    What exporters write against the standard is read as they mean it (see `departures`).
+    """
     names = UniqueNames()
     nodes: list[Node] = []
-    for index, proto in enumerate(graph.node):
-        name = names.take(proto.name or f"{proto.op_type}_{index}")
-        domain = "" if proto.domain == "ai.onnx" else proto.domain
+    for index, written in enumerate(graph.node):
+        name = names.take(written.name or f"{written.op_type}_{index}")
+        domain = "" if written.domain == "ai.onnx" else written.domain
+        version = versions.get(domain, 1)
+        proto = corrected(written, domain, version)
         nodes.append(
             Node(
                 name=name,
                 op_type=proto.op_type,
                 domain=domain,
-                version=versions.get(domain, 1),
+                version=version,
                 inputs=tuple(proto.input),
                 outputs=tuple(proto.output),
                 proto=proto,

@@ -67,6 +67,7 @@ class Piece:
     such as a recurrent cell's gates.  `added_bias` marks an addition of a constant vector along the
     last axis, which becomes part of the product that it follows.  `content` names the tensor that
     holds the product's matrix where parameters compute it; `per_step` marks such computations.
+    `rows` is the learned constant whose vectors enter the product (queries), or None.
     """
 
     kind: OpKind
@@ -87,6 +88,7 @@ class Piece:
     notes: tuple[Note, ...] = ()
     content: str = ""
     per_step: bool = False
+    rows: Constant | None = None
 
     @property
     def macs(self) -> int:

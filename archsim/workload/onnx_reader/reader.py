@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +24,8 @@ from archsim.workload.onnx_reader.binding import Binding, bind, declared_inputs,
 from archsim.workload.onnx_reader.checking import check_model
 from archsim.workload.onnx_reader.computed import with_computed_weights
 from archsim.workload.onnx_reader.constants import initial_constants
+from archsim.workload.onnx_reader.departures import departures
+from archsim.workload.onnx_reader.equal_tensors import equal_tensors
 from archsim.workload.onnx_reader.functions import inline_functions
 from archsim.workload.onnx_reader.loading import (
     load_model,
@@ -39,6 +41,7 @@ from archsim.workload.onnx_reader.nodes import (
     summarise,
 )
 from archsim.workload.onnx_reader.patterns.fusion import fuse_patterns
+from archsim.workload.onnx_reader.registry import COUNTED
 from archsim.workload.onnx_reader.retying import retied
 from archsim.workload.onnx_reader.trace import check_supported, trace
 from archsim.workload.ties import NO_TIES, Ties
@@ -90,16 +93,35 @@ def read_workload(
 
 @dataclass(frozen=True, slots=True)
 class Bindable:
-    """What of a model can be bound: the names of its symbolic dimensions and of its inputs."""
+    """What of a model can be bound: names of symbolic dimensions, of inputs, of nodes that count."""
 
     symbols: frozenset[str]
     inputs: frozenset[str]
+    counted: frozenset[str]
 
 
 def bindable(model: onnx.ModelProto) -> Bindable:
-    """The names that `dims` and `shapes` of `workload_from_model` may use."""
+    """The names that `dims`, `shapes` and `trip_counts` of `workload_from_model` may use."""
     declared = declared_inputs(model.graph)
-    return Bindable(symbols_of(declared), frozenset(entry.name for entry in declared))
+    check_model(model)
+    model = inline_functions(model)
+    return Bindable(
+        symbols_of(declared),
+        frozenset(entry.name for entry in declared),
+        frozenset(_counted(model.graph, opset_versions(model), "")),
+    )
+
+
+def _counted(graph: onnx.GraphProto, versions: Mapping[str, int], path: str) -> Iterator[str]:
+    """Paths and names of the nodes that a count may be given for, those inside others too."""
+    for node in decode_nodes(graph, versions):
+        place = f"{path}{node.name}"
+        if node.op_type in COUNTED:
+            yield from (place, node.name)
+        for attribute, inner in node.subgraphs.items():
+            # The bodies of loops are one path with the loop, branches have one each.
+            label = f"{place}/{attribute}/" if node.op_type == "If" else f"{place}/"
+            yield from _counted(inner, versions, label)
 
 
 @collection_paused()
@@ -139,6 +161,13 @@ def workload_from_model(
     present = {tensor for op in ops for tensor in (*op.inputs, *op.outputs)}
     present.update(entry.name for _, piece in pieces for entry in piece.internal)
     present.update(outputs, (entry.name for entry in declared))
+    parameters = parameters_of([*pieces, *traced.dormant])
+    notes = (
+        *_notes(model, pieces, dead, binding, results, outputs),
+        *departures(graph.node, opset_versions(model)),
+        *equal_tensors(graph.initializer, constants, parameters),
+        *traced.notes,
+    )
     return Workload(
         name=name,
         sha256=sha256,
@@ -146,10 +175,10 @@ def workload_from_model(
         graph=dataflow(ops),
         tensors={n: t for n, t in tensors.items() if n in present},
         matrices=matrices,
-        parameters=parameters_of([*pieces, *traced.dormant]),
+        parameters=parameters,
         inputs=tuple(entry.name for entry in declared),
         outputs=outputs,
-        notes=(*_notes(model, pieces, dead, binding, results, outputs), *traced.notes),
+        notes=notes,
         bindings=dict(binding.symbols),
         origin=origin_of(model),
     )

@@ -14,13 +14,14 @@ from onnx import TensorProto, helper
 from archsim.errors import InputError, did_you_mean
 from archsim.workload.graph import Note, TensorInfo
 from archsim.workload.onnx_reader.bodies import Body
-from archsim.workload.onnx_reader.constants import Array, Constant, constant_node, lineages
+from archsim.workload.onnx_reader.constants import Array, Constant, constant_node
 from archsim.workload.onnx_reader.control_flow import LARGEST_UNROLLED_NODES
 from archsim.workload.onnx_reader.evaluate import evaluate, shaped_by_value
+from archsim.workload.onnx_reader.families.constant_products import is_constant_product
 from archsim.workload.onnx_reader.families.embedding import chosen_matrices, is_constant_lookup
-from archsim.workload.onnx_reader.families.matmul import is_constant_product
-from archsim.workload.onnx_reader.families.movement import given_count
+from archsim.workload.onnx_reader.families.found import given_count
 from archsim.workload.onnx_reader.form import check_form
+from archsim.workload.onnx_reader.lineage import lineages
 from archsim.workload.onnx_reader.nodes import Node, decode_nodes
 from archsim.workload.onnx_reader.operators import Piece, Scope
 from archsim.workload.onnx_reader.recasting import STANDARD_OPSET, recast
@@ -266,20 +267,7 @@ class Tracer:
         ):
             if name:
                 self.folded[name] = node
-                self.define(
-                    Constant(
-                        name,
-                        shape,
-                        element_type,
-                        origin.roots,
-                        origin.view,
-                        origin.flipped,
-                        origin.distinct,
-                        value,
-                        origin.derived,
-                        origin.routing,
-                    )
-                )
+                self.define(origin.constant(name, shape, element_type, value))
 
     def _fold_shape(self, node: Node) -> None:
         """Shape, Size and EyeLike: all dimensions are bound, so they are constants."""
@@ -383,7 +371,8 @@ def trace(
         tracer.types[name] = type_proto(kind, shape)
     for constant in constants.values():
         tracer.types[constant.name] = type_proto(constant.element_type, constant.shape)
-    for node in nodes:
+    # Constants first: what a search finds may be stated by one further on.
+    for node in sorted(nodes, key=lambda n: (n.domain, n.op_type) != ("", "Constant")):
         tracer.visit(node)
     _check_counted(nodes, counts, tracer)
     return Traced(

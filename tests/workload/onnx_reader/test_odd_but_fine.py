@@ -103,3 +103,35 @@ def test_value_of_a_constant_that_is_kept_elsewhere_is_not_looked_for(network, t
     nodes = [node("ConstantOfShape", ["s"], ["c"], value=fill), node("Mul", ["x", "c"], ["y"])]
     model = network(nodes, {"x": [4, 4]}, ["y"], {"s": np.asarray([4, 4])})
     assert [op.op_type for op in workload_from_model(model, name="test").ops] == ["Mul"]
+
+
+def test_axes_of_a_permutation_may_be_counted_from_the_end(network) -> None:
+    """As PyTorch hands them on; the network is the same, and a note says so."""
+    results = []
+    for perm in ([0, -2, -1, 1], [0, 2, 3, 1]):
+        nodes = [node("Transpose", ["x"], ["t"], perm=perm), node("MatMul", ["t", "w"], ["y"])]
+        model = network(nodes, {"x": [2, 3, 4, 5]}, ["y"], {"w": [3, 7]})
+        results.append(workload_from_model(model, name="test"))
+    from_end, standard = results
+    assert from_end.tensors == standard.tensors
+    assert from_end.ops == standard.ops
+    assert [note.code for note in from_end.notes] == ["not_standard"]
+    assert standard.notes == ()
+
+
+@pytest.mark.parametrize("trains", [0, 1])
+def test_batch_norm_may_have_the_outputs_of_an_older_opset(network, trains: int) -> None:
+    """PyTorch writes five also where the opset has three (in training) or one."""
+    inputs = ["x", "s", "b", "m", "v"]
+    weights = {name: [4] for name in inputs[1:]}
+
+    def read(*outputs: str):
+        norm = node("BatchNormalization", inputs, list(outputs), training_mode=trains)
+        model = network([norm], {"x": [2, 4, 5]}, ["y"], weights, opset=17)
+        return workload_from_model(model, name="test")
+
+    old, new = read("y", "a", "c", "d", "e"), read(*("y", "a", "c")[: 3 if trains else 1])
+    assert old.ops == new.ops
+    assert set(old.parameters) == {"s", "b"}
+    assert "not_standard" in {note.code for note in old.notes}
+    assert "not_standard" not in {note.code for note in new.notes}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from onnx import helper
 
@@ -82,3 +83,33 @@ def test_tensors_of_other_sizes_cannot_be_tied(network: Any) -> None:
     model = network(nodes, {"x": [3, 4]}, ["y"], {"one": (4, 6), "two": (6, 5)})
     with pytest.raises(InputError, match="cannot be the same tensor"):
         workload_from_model(model, name="net", ties=Ties(tie=(("one", "two"),)))
+
+
+@pytest.mark.parametrize(
+    ("second", "noted"), [("equal", True), ("other", False), ("ones", False), ("elsewhere", False)]
+)
+def test_equal_tensors_are_named_and_not_tied(network: Any, second: str, noted: bool) -> None:
+    """Ones say nothing, and what is not in the file is not looked for."""
+    random = np.random.default_rng(2)
+    values = random.normal(size=(WIDTH, WIDTH)).astype(np.float32)
+    ones = np.ones((WIDTH, WIDTH), np.float32)
+    pairs: dict[str, Any] = {
+        "equal": (values, values.copy()),
+        "other": (values, values + 1),
+        "ones": (ones, ones.copy()),
+        "elsewhere": ((WIDTH, WIDTH), (WIDTH, WIDTH)),
+    }
+    nodes = [
+        helper.make_node("MatMul", ["x", "first.weight"], ["a"]),
+        helper.make_node("MatMul", ["a", "second.weight"], ["y"]),
+    ]
+    weights = dict(zip(("first.weight", "second.weight"), pairs[second], strict=True))
+    model = network(nodes, {"x": [3, WIDTH]}, ["y"], weights)
+    workload = workload_from_model(model, name="test")
+    assert len(workload.matrices) == 2
+    found = [note.message for note in workload.notes if note.code == "equal_tensors"]
+    assert bool(found) is noted
+    if noted:
+        assert "'first.weight' = 'second.weight'" in found[0]
+    tied = Ties(tie=(("first.weight", "second.weight"),))
+    assert workload_from_model(model, name="test", ties=tied).notes == ()

@@ -8,6 +8,7 @@ from onnx import TensorProto, helper
 
 from archsim.workload.graph import OpKind, ParameterRole
 from archsim.workload.onnx_reader import workload_from_model
+from archsim.workload.training import training_graph
 
 make = helper.make_node
 
@@ -296,3 +297,17 @@ def test_class_token_that_starts_at_zero_is_learned_and_padding_is_not(network) 
     assert read(network(nodes, {"x": [1, 7, 16]}, ["y"], token)).parameter_count == 16
     padding = {"token": np.zeros((1, 2, 16), np.float32)}
     assert read(network(nodes, {"x": [1, 7, 16]}, ["y"], padding)).parameter_count == 0
+
+
+def test_matrix_gathered_from_a_table_has_no_more_parameters_than_it(network) -> None:
+    """Relative positions: 6 x 6 rows of a table of 11; what trains are the 11."""
+    rows = np.asarray([[a - b + 5 for b in range(6)] for a in range(6)], np.int64)
+    nodes = [
+        make("Gather", ["table", "rows"], ["r"]),
+        make("Einsum", ["x", "r"], ["y"], equation="bik,ijk->bij"),
+    ]
+    weights = {"table": (11, 8), "rows": rows}
+    workload = read(network(nodes, {"x": [1, 6, 8]}, ["y"], weights))
+    graph = training_graph(workload)
+    assert sum(matrix.elements for matrix in workload.matrices.values()) == 36 * 8
+    assert graph.analog_parameters + graph.digital_parameters == workload.parameter_count == 88

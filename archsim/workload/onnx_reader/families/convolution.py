@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from archsim.errors import InputError
 from archsim.workload.graph import DigitalWork, DynamicMatmul, OpKind, ParameterRole, Saved
 from archsim.workload.onnx_reader.constants import Constant
+from archsim.workload.onnx_reader.families.constant_rows import learned_rows, rows_notes
 from archsim.workload.onnx_reader.nodes import Node
 from archsim.workload.onnx_reader.operators import Operator, Piece, Product, Read, Scope, rule
 
@@ -50,8 +51,6 @@ def _weights(node: Node, scope: Scope, groups: int) -> Constant:
             f"the kernel '{node.input(1)}' is an activation; only constant kernels are understood.",
             place=node.place,
         )
-    if scope.constant(node.input(0)) is not None:
-        raise InputError("a constant is convolved with a constant.", place=node.place)
     if groups < 1:
         raise InputError(f"the number of groups is {groups}.", place=node.place)
     return weights
@@ -147,6 +146,8 @@ def _transposed(node: Node, scope: Scope) -> Sequence[Piece]:
             backward=piece.backward + gather,
             saved=piece.saved,
             reads=piece.reads,
+            rows=piece.rows,
+            notes=piece.notes,
         )
     ]
 
@@ -194,7 +195,8 @@ def product_piece(
     reads = [Read(product.constant, ParameterRole.WEIGHT)]
     if product.bias is not None:
         reads.append(Read(product.bias, ParameterRole.BIAS))
-    # A constant source (an initial state) is no activation, but its values are kept all the same.
+    # A constant source (an initial state) is no activation, but its values are kept all the same;
+    # learned ones (queries) become an activation once all nodes are understood.
     sources = () if scope.constant(source) is not None else (source,)
     return Piece(
         kind=OpKind.WEIGHT_MATMUL,
@@ -206,6 +208,8 @@ def product_piece(
         backward=backward,
         saved=(Saved(source, scope.elements(source)),),
         reads=tuple(reads),
+        rows=learned_rows(scope, source),
+        notes=rows_notes(node, scope, source),
     )
 
 

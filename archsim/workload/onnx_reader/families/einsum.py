@@ -7,10 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from archsim.errors import InputError
-from archsim.workload.graph import DigitalWork, DynamicMatmul, OpKind, Saved
+from archsim.workload.graph import NO_WORK, DigitalWork, DynamicMatmul, OpKind, Saved
+from archsim.workload.onnx_reader.constants import Constant
+from archsim.workload.onnx_reader.families.constant_rows import weight_and_rows
 from archsim.workload.onnx_reader.families.matmul import MATMUL_RULE, routed_piece
+from archsim.workload.onnx_reader.families.stored_operands import Finding, learned_factor
 from archsim.workload.onnx_reader.nodes import Node
-from archsim.workload.onnx_reader.operators import Operator, Piece, Product, Scope, rule
+from archsim.workload.onnx_reader.operators import Operator, Piece, Product, Read, Scope, rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +138,14 @@ def _pair(
         return math.prod(sizes[label] for label in labels)
 
     terms = _terms(node, left.labels, right.labels, result.labels)
+    if not terms.summed:
+        return _elementwise(node, scope, operands, sizes)
     equation = node.text("equation")
-    for weighted, source, own, others in (
-        (right, left, terms.right, terms.left),
-        (left, right, terms.left, terms.right),
-    ):
+    sides = [(right, left, terms.right, terms.left), (left, right, terms.left, terms.right)]
+    first, second = (scope.constant(operand.name) for operand in (left, right))
+    if first is not None and second is not None and weight_and_rows(first, second)[0] is first:
+        sides.reverse()
+    for weighted, source, own, others in sides:
         weights = scope.constant(weighted.name)
         if weights is None or not weights.learned_roots:
             continue
@@ -170,12 +176,92 @@ def _pair(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Factor:
+    """An operand of an elementwise product: its elements, and those once its own axes are summed."""
+
+    name: str
+    elements: int
+    kept: int
+    constant: Constant | None
+    finding: Finding | None
+
+    def trains(self, scope: Scope) -> bool:
+        """Whether it gets a gradient."""
+        learned = self.finding is not None and self.finding.role is not None
+        return learned or scope.differentiable(self.name)
+
+
+def _elementwise(
+    node: Node,
+    scope: Scope,
+    operands: tuple[_Operand, _Operand, _Operand],
+    sizes: Mapping[str, int],
+) -> Piece:
+    """A product that sums over no common axis: each pair of elements is multiplied once.
+
+    An axis of one operand that the result does not have is summed first.  Backward: for each operand
+    that gets a gradient a product with the other, and the sum over the axes that it does not have.
+    """
+    result = operands[2].labels
+    n = math.prod(sizes[label] for label in result)
+    factors = [_factor(node, scope, operand, result, sizes) for operand in operands[:2]]
+    activations = [factor for factor in factors if factor.constant is None]
+    names = tuple(dict.fromkeys(factor.name for factor in activations))
+    read = sum(scope.elements(name) for name in names)
+    stored = sum(factor.elements for factor in factors if factor.constant is not None)
+    forward = DigitalWork(
+        mul=n,
+        add=sum(factor.elements - factor.kept for factor in factors),
+        read=read,
+        written=n,
+        read_parameters=stored,
+    )
+    trained = [factor for factor in factors if factor.trains(scope)]
+    partners = [factors[1 - factors.index(f)] for f in trained]
+    saved = {f.name: Saved(f.name, f.elements) for f in partners if f.constant is None}
+    backward = NO_WORK
+    if trained:
+        written = sum(f.elements for f in trained if f.constant is None)
+        backward = DigitalWork(
+            mul=n * len(trained),
+            add=sum(n - factor.kept for factor in trained),
+            read=n + sum(item.elements for item in saved.values()),
+            written=written,
+        )
+    findings = [(f.constant, f.finding) for f in factors]
+    return Piece(
+        kind=OpKind.ELEMENTWISE,
+        inputs=names,
+        outputs=scope.results_of(node),
+        reason=f"'{node.text('equation')}' sums nothing: elementwise multiplication",
+        forward=forward,
+        backward=backward,
+        saved=tuple(saved.values()),
+        reads=tuple(Read(c, f.role) for c, f in findings if c and f and f.role),
+        notes=tuple(f.note for _, f in findings if f and f.note),
+    )
+
+
+def _factor(
+    node: Node, scope: Scope, operand: _Operand, result: Sequence[str], sizes: Mapping[str, int]
+) -> _Factor:
+    constant = scope.constant(operand.name)
+    return _Factor(
+        name=operand.name,
+        elements=math.prod(sizes[label] for label in operand.labels),
+        kept=math.prod(sizes[label] for label in operand.labels if label in result),
+        constant=constant,
+        finding=None if constant is None else learned_factor(node, scope, constant),
+    )
+
+
 OPERATORS = (
     Operator(
         "Einsum",
         _einsum,
         rule=rule(
-            (*MATMUL_RULE.kinds, OpKind.REDUCTION, OpKind.MOVEMENT),
+            (*MATMUL_RULE.kinds, OpKind.ELEMENTWISE, OpKind.REDUCTION, OpKind.MOVEMENT),
             MATMUL_RULE.forward,
             MATMUL_RULE.backward,
         ),

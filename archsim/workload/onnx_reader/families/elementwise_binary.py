@@ -1,8 +1,8 @@
 """Elementwise functions of several operands, with broadcasting.
 
 With n output elements: an operand that is broadcast gets the sum of its errors, n less its own
-elements additions.  Constant operands are learned where they look so (see `learned_role`); scalars
-never are.
+elements additions.  Constant operands are learned where they look so (see `stored_operands`);
+scalars never are.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from onnx import TensorProto
 from archsim.workload.graph import (
     NO_WORK,
     DigitalWork,
+    Note,
     OpKind,
-    ParameterRole,
     Saved,
     SavedForm,
 )
-from archsim.workload.onnx_reader.constants import Constant, Derived
-from archsim.workload.onnx_reader.families.embedding import RESHAPING, readers_of
+from archsim.workload.onnx_reader.constants import Constant
+from archsim.workload.onnx_reader.families.stored_operands import learned_role
 from archsim.workload.onnx_reader.nodes import Node
 from archsim.workload.onnx_reader.operators import (
     Operator,
@@ -36,7 +36,6 @@ from archsim.workload.onnx_reader.operators import (
 )
 
 _NOTHING: tuple[Saved, ...] = ()
-_MASKED = frozenset({"Softmax", "LogSoftmax", "Where"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,7 @@ class Operands:
     floating: tuple[str, ...]
     constants: tuple[Constant, ...]
     reads: tuple[Read, ...]
+    notes: tuple[Note, ...]
 
     @property
     def traffic(self) -> int:
@@ -61,58 +61,25 @@ def _operands(node: Node, scope: Scope) -> Operands:
     names = [name for name in node.inputs if name]
     constants = [scope.constant(name) for name in names]
     present = tuple(constant for constant in constants if constant is not None)
-    reads = []
+    reads, notes = [], []
     for constant in present:
-        role = learned_role(node, scope, constant)
-        if role is not None:
-            reads.append(Read(constant, role))
+        finding = learned_role(node, scope, constant)
+        if finding.role is not None:
+            reads.append(Read(constant, finding.role))
+        if finding.note is not None:
+            notes.append(finding.note)
     trains = scope.info(result).floating
     # A repeated operand (x*x) has a gradient per occurrence.
     floating = tuple(n for n in names if scope.differentiable(n)) if trains else ()
     return Operands(
-        result, scope.elements(result), scope.activations(node), floating, present, tuple(reads)
+        result,
+        scope.elements(result),
+        scope.activations(node),
+        floating,
+        present,
+        tuple(reads),
+        tuple(notes),
     )
-
-
-def learned_role(node: Node, scope: Scope, constant: Constant) -> ParameterRole | None:
-    """What a constant operand of an Add or Mul is, or None if it is not learned.
-
-    A stored floating-point vector along one axis is a bias or a scale.  A stored tensor that is
-    added and matches the trailing dimensions of the result is a positional embedding, unless it is
-    added to what a softmax normalises: then it is a mask.  The same holds of a vector that is
-    computed from one stored vector (1 + w); a tensor that went through an exponential or the like
-    is a learned scale (the decays of a state-space model).
-    """
-    computed = not constant.view
-    if not constant.floating or constant.elements == 1:
-        return None
-    if computed and constant.derived is Derived.NO:
-        return None
-    if constant.vector and node.op_type == "Mul" and constant.blank:
-        return None
-    if constant.vector:
-        return {
-            "Add": ParameterRole.BIAS,
-            "Sum": ParameterRole.BIAS,
-            "Mul": ParameterRole.SCALE,
-        }.get(node.op_type)
-    if computed:
-        curved = constant.derived is Derived.CURVED and node.op_type == "Mul"
-        return ParameterRole.SCALE if curved else None
-    if node.op_type not in ("Add", "Sum"):
-        return None
-    trimmed = _without_leading_ones(constant.shape)
-    target = scope.shape(node.outputs[0])
-    # Windows add a position's bias first and then a mask, and change the shape in between.
-    masks = not _MASKED.isdisjoint(readers_of(node.outputs[0], scope, RESHAPING | {"Add"}))
-    if masks or target[len(target) - len(trimmed) :] != trimmed:
-        return None
-    return ParameterRole.EMBEDDING
-
-
-def _without_leading_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
-    start = next((axis for axis, size in enumerate(shape) if size != 1), len(shape))
-    return shape[start:]
 
 
 def _reduced(scope: Scope, operands: Operands) -> int:
@@ -147,6 +114,7 @@ def _piece(
         backward=backward,
         saved=unique,
         reads=operands.reads,
+        notes=operands.notes,
     )
 
 

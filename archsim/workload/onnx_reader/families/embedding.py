@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -40,6 +41,7 @@ _BIAS_READERS = frozenset({"Add", "Sum", "Where"})
 # What may stand between a stack of matrices and the product by the chosen ones.
 _ON_THE_WAY = RESHAPING | {"Transpose", "DequantizeLinear", "Slice", "Split"}
 _PRODUCTS = frozenset({"MatMul", "Gemm", "Einsum"})
+_FARTHEST_READER = 256
 
 
 def is_constant_lookup(node: Node, scope: Scope) -> bool:
@@ -62,15 +64,20 @@ def is_constant_lookup(node: Node, scope: Scope) -> bool:
 
 
 def readers_of(name: str, scope: Scope, through: frozenset[str] = RESHAPING) -> set[str]:
-    """Types of the operators that read `name`, also through those named in `through`."""
+    """Types of the operators that read `name`, also through those named in `through`.
+
+    Only the nearest operators are looked at: an answer is a few steps away or does not matter, and
+    going through all that follows, for each of many, would grow with the square of a file's size.
+    """
     found: set[str] = set()
-    stack = [name]
-    while stack:
-        for reader in scope.consumers.get(stack.pop(), ()):
+    waiting, steps = deque([name]), 0
+    while waiting and steps < _FARTHEST_READER:
+        for reader in scope.consumers.get(waiting.popleft(), ()):
             if reader.op_type in through:
-                stack.extend(reader.outputs)
+                waiting.extend(reader.outputs)
             else:
                 found.add(reader.op_type)
+        steps += 1
     return found
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from archsim.workload.graph import DigitalWork, DynamicMatmul, OpKind, Saved
 from archsim.workload.onnx_reader.constants import Constant
+from archsim.workload.onnx_reader.families.constant_rows import weight_and_rows
 from archsim.workload.onnx_reader.families.convolution import learned_bias, product_piece
 from archsim.workload.onnx_reader.nodes import Node
 from archsim.workload.onnx_reader.operators import (
@@ -28,27 +29,13 @@ def matmul(node: Node, scope: Scope) -> Sequence[Piece]:
     return [_of_activations(node, scope)]
 
 
-def is_constant_product(node: Node, scope: Scope) -> bool:
-    """Whether a product of two constants trains, and so must not be folded.
-
-    Such is the first step of an unrolled recurrent cell: its initial state is zero or computed, and
-    its weights are learned.  An outer product has nothing to sum (positions times frequencies).
-    """
-    if node.op_type not in {"MatMul", "Gemm"} or node.domain:
-        return False
-    operands = [scope.constant(node.input(index)) for index in (0, 1)]
-    learned = [c is not None and bool(c.learned_roots) and not c.blank for c in operands]
-    shape = scope.shape(node.input(0)) if all(operands) else ()
-    contracted = shape[0 if node.integer("transA", 0) else -1] if shape else 1
-    return sum(learned) == 1 and contracted > 1
-
-
 def _operands(node: Node, scope: Scope) -> tuple[Constant | None, str]:
     """The weights of a product, None if it has none, and the operand that they multiply."""
     left, right = node.input(0), node.input(1)
     first, second = scope.constant(left), scope.constant(right)
     if first is not None and second is not None:
-        return (second, left) if second.learned_roots and not second.blank else (first, right)
+        weights, rows = weight_and_rows(first, second)
+        return weights, rows.name
     return (second, left) if second is not None else (first, right)
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from onnx import TensorProto
-
 from archsim.workload.graph import (
     NO_WORK,
     DigitalWork,
@@ -21,6 +19,7 @@ from archsim.workload.graph import (
     SavedForm,
 )
 from archsim.workload.onnx_reader.constants import Constant
+from archsim.workload.onnx_reader.families.exported_names import called_zeros
 from archsim.workload.onnx_reader.nodes import Node
 from archsim.workload.onnx_reader.operators import (
     Operator,
@@ -139,6 +138,8 @@ def _is_token(constant: Constant, axis: int) -> bool:
     """
     if not constant.floating or not constant.view or constant.elements == 1:
         return False
+    if called_zeros(constant):
+        return False
     across = constant.distinct[axis] == 1 and max(constant.distinct) == math.prod(constant.distinct)
     return across or not constant.blank
 
@@ -225,55 +226,6 @@ def parts_nonnegative(node: Node, scope: Scope) -> bool:
     return known and keeps_sign(node, scope)
 
 
-def _compressed_size(node: Node, scope: Scope) -> Sequence[tuple[int, tuple[int, ...]]]:
-    """As many slices as the condition holds for: known, given, or at most all of them."""
-    kind, shape = scope.element_type(node.input(0)), scope.shape(node.input(0))
-    axis = node.integer("axis", 0) % max(len(shape), 1) if node.has("axis") else None
-    most = math.prod(shape) if axis is None else shape[axis]
-    condition = scope.value(node.input(1))
-    most = min(most, scope.elements(node.input(1)))
-    known = None if condition is None else int(condition[:most].sum())
-    count = found_elements(node, scope, most) if known is None else known
-    if axis is None:
-        return [(kind, (count,))]
-    return [(kind, (*shape[:axis], count, *shape[axis + 1 :]))]
-
-
-def _compress(node: Node, scope: Scope) -> Sequence[Piece]:
-    """Copies the slices for which a condition holds."""
-    source, part = scope.elements(node.input(0)), scope.elements(node.outputs[0])
-    conditions = scope.elements(node.input(1))
-    forward = DigitalWork(compare=conditions, read=part + conditions, written=part)
-    backward = DigitalWork(read=part, written=source)
-    notes = () if scope.constant(node.input(1)) is not None else size_notes(node, scope)
-    return [movement(node, scope, "copies a part", forward, backward, notes=notes)]
-
-
-def found_elements(node: Node, scope: Scope, most: int) -> int:
-    """How many elements a node finds, where only a run would tell: as given, else at most all."""
-    return min(given_count(node, scope) or most, most)
-
-
-def given_count(node: Node, scope: Scope) -> int | None:
-    """The count that the user gave for a node, by its path in the file or its own name."""
-    own = node.origin.rpartition("/")[2]
-    return scope.counts.get(node.origin, scope.counts.get(own))
-
-
-def size_notes(node: Node, scope: Scope) -> tuple[Note, ...]:
-    """A note that the number of elements that a node finds is the largest possible."""
-    if given_count(node, scope) is not None:
-        return ()
-    return (
-        Note(
-            "size_depends_on_data",
-            f"How many elements '{node.name}' ({node.op_type}) finds depends on the data; the "
-            f"largest number is taken. Give another with --trip-count {node.origin}=N.",
-            node.name,
-        ),
-    )
-
-
 def _one_hot(node: Node, scope: Scope) -> Sequence[Piece]:
     """Writes a row for each index: a comparison per element; an index has no gradient."""
     n = scope.elements(node.outputs[0])
@@ -310,18 +262,6 @@ def _cache(node: Node, scope: Scope) -> Sequence[Piece]:
     ]
 
 
-def _nonzero(node: Node, scope: Scope) -> Sequence[Piece]:
-    """The places of elements that are not zero: a comparison per element; no gradient."""
-    n = scope.elements(node.input(0))
-    forward = DigitalWork(compare=n, read=n, written=scope.elements(node.outputs[0]))
-    return [movement(node, scope, "finds elements", forward, notes=size_notes(node, scope))]
-
-
-def _nonzero_size(node: Node, scope: Scope) -> Sequence[tuple[int, tuple[int, ...]]]:
-    shape = scope.shape(node.input(0))
-    return [(TensorProto.INT64, (len(shape), found_elements(node, scope, math.prod(shape))))]
-
-
 def _move_rule(forward: str, backward: str) -> Rule:
     return rule(OpKind.MOVEMENT, forward, backward)
 
@@ -356,7 +296,6 @@ OPERATORS = (
     Operator("Concat", concat, parts_nonnegative, rule=_COPY),
     Operator("Slice", part_of_tensor, data_keeps_sign, rule=_PART),
     Operator("Split", _split, data_keeps_sign, rule=_COPY),
-    Operator("Compress", _compress, data_keeps_sign, shapes=_compressed_size, rule=_PART),
     Operator("Pad", _pad, rule=_move_rule("copies into n elements", "copies the part")),
     Operator("CenterCropPad", _cropped, rule=_move_rule("copies the centre", "the same")),
     Operator("Expand", _repeated, data_keeps_sign, rule=_REPEAT),
@@ -370,7 +309,4 @@ OPERATORS = (
         "OneHot", _one_hot, shapes=_one_hot_shape, rule=_move_rule("n compare, writes n", "none")
     ),
     Operator("Col2Im", _image, rule=_move_rule("adds where blocks meet", "copies the blocks")),
-    Operator(
-        "NonZero", _nonzero, shapes=_nonzero_size, rule=_move_rule("compare per input", "none")
-    ),
 )

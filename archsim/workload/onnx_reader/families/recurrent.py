@@ -10,7 +10,7 @@ gates, then R_h for the candidate.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from archsim.errors import InputError
 from archsim.workload.graph import (
@@ -52,7 +52,7 @@ _LSTM = Cell(
 )
 # GRU: z, r = sigmoid, h~ = tanh; y = (1-z)*h~ + z*y_before, one product with r.  Backward:
 # dh~ = dy(1-z), dz = dy(y_before - h~), the derivatives of three gates, dr, and three terms of
-# dy_before.
+# dy_before.  Where r multiplies R_h y_before + b instead of y_before, dr needs that sum as well.
 _GRU = Cell(
     gates=3,
     states=0,
@@ -68,6 +68,7 @@ _RNN = Cell(
     backward=DigitalWork(add=2, mul=2),
     saved=0,
 )
+_GRU_RESET_AFTER = replace(_GRU, saved=4)
 _CELLS: Mapping[str, Cell] = {"LSTM": _LSTM, "GRU": _GRU, "RNN": _RNN}
 
 
@@ -118,7 +119,7 @@ def _layers(node: Node, scope: Scope) -> list[Layer]:
     return [
         Layer(
             node=node,
-            cell=_CELLS[node.op_type],
+            cell=_cell(node),
             prefix=f"/{'backward' if direction else 'forward'}" if both else "",
             direction=direction,
             directions=2 if both else 1,
@@ -130,6 +131,11 @@ def _layers(node: Node, scope: Scope) -> list[Layer]:
         )
         for direction in range(2 if both else 1)
     ]
+
+
+def _cell(node: Node) -> Cell:
+    resets_after = node.op_type == "GRU" and node.integer("linear_before_reset", 0)
+    return _GRU_RESET_AFTER if resets_after else _CELLS[node.op_type]
 
 
 def _matrix(node: Node, scope: Scope, index: int) -> Constant:

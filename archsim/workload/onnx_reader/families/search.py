@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from onnx import TensorProto
 
 from archsim.workload.graph import DigitalWork, OpKind
-from archsim.workload.onnx_reader.families.movement import found_elements, size_notes
+from archsim.workload.onnx_reader.families.found import found_elements, size_notes
 from archsim.workload.onnx_reader.nodes import Node
 from archsim.workload.onnx_reader.operators import Operator, Piece, Scope, per_element, rule
 

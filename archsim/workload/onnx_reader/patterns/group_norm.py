@@ -7,7 +7,10 @@ arXiv:1803.08494).  The ones and zeros are no parameters.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from archsim.workload.onnx_reader.constants import Constant
+from archsim.workload.onnx_reader.operators import Read
 from archsim.workload.onnx_reader.patterns.pattern import ChainPattern, Match
 from archsim.workload.onnx_reader.patterns.pricing import Operator, ones, price
 from archsim.workload.onnx_reader.patterns.structure import Structure
@@ -29,18 +32,29 @@ def _find(structure: Structure, index: int) -> Match | None:
         inner.forward.sqrt, groups
     ):
         return None
-    learned = groups[1] == shape[1] and inner.reads
-    if learned:
-        return None
     members = {fold, index, unfold}
     scale, result = _vector(structure, result, "Mul", members)
     shift, result = _vector(structure, result, "Add", members)
+    if groups[1] == shape[1] and inner.reads and not (_unit(inner.reads) and scale is not None):
+        return None
     operands: tuple[Constant, ...] = ()
     if scale is not None or shift is not None:
         first = scale or ones("ones", shape[1])
         operands = (first,) if shift is None else (first, shift)
     operator = Operator("GroupNormalization", operands, {"num_groups": groups[1]})
     return Match(frozenset(members), price(structure, members, source, result, operator))
+
+
+def _unit(reads: Sequence[Read]) -> bool:
+    """Whether a normalisation scales by ones and shifts by zeros, as far as the values are known.
+
+    With as many groups as channels, that and another scale behind tell a group normalisation from
+    an instance normalisation, whose own vectors are learned.
+    """
+    values = [read.constant.value for read in reads]
+    if len(values) != 2 or values[0] is None or values[1] is None:
+        return False
+    return bool((values[0] == 1).all()) and not bool(values[1].any())
 
 
 def _folds(shape: tuple[int, ...], groups: tuple[int, ...]) -> bool:

@@ -7,7 +7,10 @@ addition, forward and backward; the backward rotates the other way and needs the
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from archsim.workload.graph import DigitalWork, OpKind, Saved
+from archsim.workload.onnx_reader.families.stored_operands import UNDECIDED
 from archsim.workload.onnx_reader.operators import Piece, per_element
 from archsim.workload.onnx_reader.patterns.pattern import ChainPattern, Match
 from archsim.workload.onnx_reader.patterns.pricing import Operator, finished, stand_in_node
@@ -94,7 +97,10 @@ def _match(structure: Structure, members: set[int], source: str, result: str, in
         saved=kept,
     )
     node = stand_in_node(structure.node(index), Operator("RotaryEmbedding"), inputs, (result,))
-    return Match(frozenset(members), (node, finished(structure, members, piece)))
+    whole = finished(structure, members, piece)
+    # What was not known of the factors alone, is now: they are rotary tables.
+    notes = tuple(note for note in whole.notes if note.code not in UNDECIDED)
+    return Match(frozenset(members), (node, replace(whole, notes=notes)))
 
 
 PATTERN = ChainPattern("rotary_embedding", frozenset({"Add"}), _find)

@@ -111,7 +111,7 @@ def test_a_scale_in_the_source_keeps_the_normalised_vector_in_pytorch(net, op_of
 
 
 @pytest.mark.parametrize(
-    ("shape", "groups"), [((2, 8, 4, 5), 4), ((2, 8, 4, 5), 1), ((2, 8, 30), 2)]
+    ("shape", "groups"), [((2, 8, 4, 5), 4), ((2, 8, 4, 5), 1), ((2, 8, 30), 2), ((2, 8, 30), 8)]
 )
 def test_group_norm_through_reshape_costs_as_the_operator(
     net, op_of, costs_as, shape: tuple[int, ...], groups: int
@@ -135,6 +135,18 @@ def test_group_norm_through_reshape_costs_as_the_operator(
     )  # fmt: skip
     assert costs_as(op_of(workload), op_of(native))
     assert set(workload.parameters) == {"scale", "shift"}
+
+
+def test_scale_of_an_instance_norm_stays_a_parameter(net) -> None:
+    """With as many groups as channels only ones, zeros and another scale tell a group norm."""
+    loose = {"folded": np.asarray([0, 8, -1]), "whole": np.asarray((2, 8, 4, 5))}
+    body = (
+        "f = Reshape(x, folded) i = InstanceNormalization(f, g, b) u = Reshape(i, whole)"
+        " a = Mul(u, scale) y = Add(a, shift)"
+    )
+    column = (8, 1, 1)
+    vectors = {"scale": column, "shift": column, "g": (8,), "b": (8,)}
+    assert set(net(body, (2, 8, 4, 5), vectors=vectors, loose=loose).parameters) == set(vectors)
 
 
 def test_softmax_written_out_costs_as_the_operator(net, op_of, costs_as) -> None:
