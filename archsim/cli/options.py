@@ -103,8 +103,8 @@ def _one_of_several(
     """The only architecture; several belong to another command."""
     if len(names) > 1:
         raise click.UsageError(
-            f"--arch is given {len(names)} times; `archsim run` takes one architecture, "
-            "`archsim compare` several.",
+            f"--arch is given {len(names)} times; `archsim {context.info_name}` takes one "
+            "architecture, `archsim compare` several.",
             context,
         )
     if not names:

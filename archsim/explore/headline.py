@@ -52,10 +52,13 @@ HEADLINES: dict[str, Headline] = {
         "utilisation", "", Goal.MAX, Merge.MEAN, "busy share of all arrays of the chip"
     ),
     "read_noise": Headline(
-        "read noise", "", Goal.MIN, Merge.LARGEST, "Johnson noise of a full read, in unit products"
+        "read noise", "", Goal.MIN, Merge.LARGEST, "noise of a full read, in unit products"
     ),
     "ir_drop": Headline(
-        "IR drop", "", Goal.MIN, Merge.LARGEST, "mean share of the output lost in the wires"
+        "IR drop", "", Goal.MIN, Merge.LARGEST, "share of the worst layer's output lost in wires"
+    ),
+    "disturb_per_pulse": Headline(
+        "disturb", "", Goal.MIN, Merge.LARGEST, "unasked steps per wanted pulse, worst layer"
     ),
     "settling_read": Headline(
         "settling, read", "", Goal.MIN, Merge.LARGEST, "RC delay of a line over the read time"
@@ -84,6 +87,8 @@ HEADLINES: dict[str, Headline] = {
 WARNING_CODES: dict[str, str] = {
     "read_noise": "the devices' noise exceeds its limit",
     "ir_drop": "IR drop exceeds its limit",
+    "half_select": "devices move more unasked than on purpose",
+    "retention": "devices drift by more than a pulse in a step",
     "settling": "lines do not settle in a read or in an update pulse",
     "adc_extrapolated": "the converter model leaves its survey",
     "endurance": "devices wear out within a training run",

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from archsim.architecture import Architecture
 from archsim.explore.headline import WARNING_CODES
 from archsim.fields import FloatArray, Scalar, stack
-from archsim.hardware.limits import ir_drop, read_noise, settling_ratios
+from archsim.hardware.limits import read_noise, settling_ratios
 from archsim.result import cautions
+from archsim.result.limits import disturb_by_matrix, drift_per_step, ir_drop_by_matrix
 from archsim.simulation.estimate import Estimate
 
 BoolColumn: TypeAlias = NDArray[np.bool_]
@@ -55,7 +56,8 @@ def _limits(found: Estimate, tree: Architecture) -> dict[str, FloatArray]:
     endurance = _column(tree.device.endurance_pulses, found)
     return {
         "read_noise": _column(read_noise(crossbar), found),
-        "ir_drop": _column(ir_drop(crossbar), found),
+        "ir_drop": ir_drop_by_matrix(found, tree).max(axis=1, initial=0.0),
+        "disturb_per_pulse": disturb_by_matrix(found, tree).max(axis=1, initial=0.0),
         "settling_read": _column(settling["forward read"], found),
         "settling_update": _column(settling["update"], found),
         "steps_to_wear_out": np.divide(
@@ -77,8 +79,10 @@ def _warned(
     return {
         "read_noise": limits["read_noise"] > cautions.NOISE_LIMIT,
         "ir_drop": limits["ir_drop"] > cautions.IR_DROP_LIMIT,
+        "half_select": limits["disturb_per_pulse"] > cautions.DISTURB_LIMIT,
+        "retention": drift_per_step(found, tree) > _column(cautions.drift_limit(tree), found),
         "settling": settling > cautions.SETTLING_LIMIT,
-        "adc_extrapolated": _column(tree.adc.node_m, found) < cautions.ADC_SURVEY_NODE_M,
+        "adc_extrapolated": _column(tree.adc.extrapolates(), found) > 0,
         "endurance": limits["steps_to_wear_out"] < cautions.TRAINING_STEPS,
         "power_density": limits["power_density_w_per_m2"] > cooling,
         "reticle": found.area_m2 > cautions.RETICLE_M2,

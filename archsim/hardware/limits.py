@@ -14,8 +14,8 @@ import numpy as np
 
 from archsim.fields import Scalar
 from archsim.hardware.crossbar import Crossbar
-
-BOLTZMANN_J_PER_K = 1.380649e-23
+from archsim.hardware.field_law import BOLTZMANN_J_PER_K
+from archsim.hardware.placement import PulseStatistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,24 +118,66 @@ def integrator_noise(crossbar: Crossbar, temperature_k: float = 300.0) -> Scalar
     capacitance = read.output_bound * unit / read.output_swing_v
     shared = crossbar.periphery.subtract_before_adc or array.encoding == "reference"
     columns = 1 if shared else array.columns_per_weight
-    return np.sqrt(columns * BOLTZMANN_J_PER_K * temperature_k * capacitance) / unit
+    charge = np.sqrt(columns * BOLTZMANN_J_PER_K * temperature_k * capacitance)
+    return np.asarray(charge / unit)
 
 
 def converter_noise(crossbar: Crossbar) -> Scalar:
     """Quantisation of the converter, one step over sqrt(12), in units of (weight 1) * (input 1)."""
     step = 2.0 * crossbar.read.output_bound / 2.0**crossbar.adc.bits
-    return step / np.sqrt(12.0)
+    return np.asarray(step / np.sqrt(12.0))
 
 
 def read_noise(crossbar: Crossbar, temperature_k: float = 300.0) -> Scalar:
     """Noise of one full read: devices, integrator and converter, in quadrature, one sigma."""
-    return np.sqrt(
+    variance = (
         np.square(device_noise(crossbar, temperature_k))
         + np.square(integrator_noise(crossbar, temperature_k))
         + np.square(converter_noise(crossbar))
     )
+    return np.asarray(np.sqrt(variance))
 
 
-def half_selects_per_pulse(probability_x: Scalar, probability_error: Scalar) -> Scalar:
-    """Half-selected slots that a device sees for each wanted pulse, 1/p_x + 1/p_error - 2."""
-    return 1.0 / np.asarray(probability_x) + 1.0 / np.asarray(probability_error) - 2.0
+def half_selects_per_pulse(crossbar: Crossbar, pulses: PulseStatistics) -> Scalar:
+    """Slots in which a device is on one fired line only, for each pulse that it is meant to take.
+
+    1/p_x + 1/p_error - 2 for unsigned operands; signed ones make lines fire in more phases.
+    """
+    row_fires, column_fires, both, _ = _firing(crossbar, pulses)
+    return np.asarray((row_fires + column_fires - 2.0 * both) / both)
+
+
+def disturb_per_pulse(crossbar: Crossbar, pulses: PulseStatistics) -> Scalar:
+    """Steps that a device takes unasked for each pulse that it is meant to take.
+
+    Devices on one fired line see `bias.half_selected` of the pulse, those on none
+    `bias.unselected`; the field law of the device says what step that gives.  Steps of both
+    polarities count alike, though they cancel in part.
+    """
+    row_fires, column_fires, both, phases = _firing(crossbar, pulses)
+    bias, fraction = crossbar.update.bias, crossbar.device.half_select_step_fraction
+    half = (row_fires + column_fires - 2.0 * both) / both
+    none = np.maximum(phases - row_fires - column_fires + both, 0.0) / both
+    return np.asarray(half * fraction(bias.half_selected) + none * fraction(bias.unselected))
+
+
+def _firing(crossbar: Crossbar, pulses: PulseStatistics) -> tuple[Scalar, Scalar, Scalar, Scalar]:
+    """Per slot position of the train, over all phases: how often a row fires, a column, both."""
+    update = crossbar.update
+    row_turns, column_turns = update.line_turns(pulses.input_signs, pulses.error_signs)
+    both = pulses.probability_x * pulses.probability_error
+    phases = update.phases(pulses.input_signs, pulses.error_signs)
+    return (
+        pulses.probability_x * row_turns,
+        pulses.probability_error * column_turns,
+        np.asarray(both),
+        phases,
+    )
+
+
+def far_step(crossbar: Crossbar) -> Scalar:
+    """Step of the device at the far ends of its lines over that at the near ends, 0 to 1.
+
+    The field law turns the amplitude that is left there into a step.
+    """
+    return crossbar.device.half_select_step_fraction(far_amplitude(crossbar))

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from archsim.architecture import Architecture
-from archsim.hardware.limits import ir_drop, read_noise, settling_ratios
+from archsim.fields import Scalar
+from archsim.hardware.limits import device_noise, read_noise, settling_ratios
+from archsim.result.limits import disturb_by_matrix, drift_per_step, ir_drop_by_matrix
 from archsim.simulation.estimate import Estimate
 from archsim.units import format_quantity
 
@@ -15,11 +17,12 @@ from archsim.units import format_quantity
 # `check.irdrop_onen_mid_ns21_32nm_4F`).
 NOISE_LIMIT = 0.06
 IR_DROP_LIMIT = 0.05
+# A device that is moved unasked as far as it is moved on purpose.
+DISTURB_LIMIT = 1.0
 # A training run of ImageNet at batch 256: 90 epochs of 1.28 million images.
 TRAINING_STEPS = 450_000
 # A line driven for three of its RC delays reaches 95 % at its far end.
 SETTLING_LIMIT = 1.0 / 3.0
-ADC_SURVEY_NODE_M = 22e-9
 # The largest field that a lithography scanner exposes at once, 26 mm x 33 mm.
 RETICLE_M2 = 858e-6
 
@@ -42,6 +45,9 @@ def collect(
     """
     return (
         *_physics(architecture),
+        *_wires(estimate, architecture),
+        *_disturbed(estimate, architecture),
+        *_forgotten(estimate, architecture),
         *_normalisation(estimate, architecture),
         *_updates(estimate, architecture, broadcast_s),
         *_wear(architecture, pulses),
@@ -62,26 +68,19 @@ def _physics(architecture: Architecture) -> list[Caution]:
                     f"gives them; every layer is read and updated at less than full amplitude.",
                 )
             )
-    noise, drop = float(read_noise(crossbar)), float(ir_drop(crossbar))
+    noise, devices = float(read_noise(crossbar)), float(device_noise(crossbar))
     if noise > NOISE_LIMIT:
-        gain = (noise / NOISE_LIMIT) ** 2
+        gain = (devices / NOISE_LIMIT) ** 2
         found.append(
             Caution(
                 "read_noise",
-                f"Johnson noise of the devices alone in a full {size} read is {noise:.2g} of a unit "
-                f"product, {noise / NOISE_LIMIT:.1f} times the usual limit of {NOISE_LIMIT}; it "
-                f"takes {gain**0.5:.1f} times the read voltage or {gain:.0f} times the integration "
-                "time.",
+                f"Every layer is read with a noise of {noise:.2g} of a unit product in a full "
+                f"{size} array, {noise / NOISE_LIMIT:.1f} times the usual limit of {NOISE_LIMIT}; "
+                f"that of the devices, {devices:.2g}, would take {gain**0.5:.1f} times the read "
+                f"voltage or {gain:.0f} times the integration time.",
             )
         )
-    if drop > IR_DROP_LIMIT:
-        found.append(
-            Caution(
-                "ir_drop",
-                f"IR drop costs {100 * drop:.0f} % of the output of a {size} array at full input.",
-            )
-        )
-    if float(np.asarray(architecture.adc.node_m)) < ADC_SURVEY_NODE_M:
+    if float(np.asarray(architecture.adc.extrapolates())):
         found.append(
             Caution(
                 "adc_extrapolated",
@@ -89,6 +88,62 @@ def _physics(architecture: Architecture) -> list[Caution]:
             )
         )
     return found
+
+
+def _wires(estimate: Estimate, architecture: Architecture) -> list[Caution]:
+    """The layer whose output suffers most from the resistance of its lines."""
+    drop = ir_drop_by_matrix(estimate, architecture)[0]
+    over = int((drop > IR_DROP_LIMIT).sum())
+    if not over:
+        return []
+    worst = int(drop.argmax())
+    return [
+        Caution(
+            "ir_drop",
+            f"IR drop costs {100 * drop[worst]:.0f} % of the output at full input, "
+            f"{drop[worst] / IR_DROP_LIMIT:.1f} times the limit; {over} of {drop.size} weight "
+            "matrices are beyond it.",
+            estimate.program.matrices.names[worst],
+        )
+    ]
+
+
+def _disturbed(estimate: Estimate, architecture: Architecture) -> list[Caution]:
+    """The layer whose devices move most without being asked."""
+    disturb = disturb_by_matrix(estimate, architecture)[0]
+    over = int((disturb > DISTURB_LIMIT).sum())
+    if not over:
+        return []
+    worst = int(disturb.argmax())
+    return [
+        Caution(
+            "half_select",
+            f"Devices take {disturb[worst]:.2g} steps from partial voltages for each step that they "
+            f"are meant to take (both polarities counted alike); {over} of {disturb.size} weight "
+            f"matrices take more than {DISTURB_LIMIT:g}.  Denser pulses, update.select or access "
+            "transistors change that.",
+            estimate.program.matrices.names[worst],
+        )
+    ]
+
+
+def drift_limit(architecture: Architecture) -> Scalar:
+    """Relative drift in a step that equals one pulse of a device at full range."""
+    return 1.0 / np.asarray(architecture.device.pulses_full_range)
+
+
+def _forgotten(estimate: Estimate, architecture: Architecture) -> list[Caution]:
+    """A device that forgets faster than one pulse per step can correct."""
+    drift, limit = float(drift_per_step(estimate, architecture)[0]), drift_limit(architecture)
+    if drift <= limit:
+        return []
+    return [
+        Caution(
+            "retention",
+            f"An untouched device drifts by {100 * drift:.2g} % of its value in one step, "
+            f"{drift / float(limit):.1f} times what one pulse corrects.",
+        )
+    ]
 
 
 def _normalisation(estimate: Estimate, architecture: Architecture) -> list[Caution]:

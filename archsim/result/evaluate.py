@@ -17,10 +17,11 @@ from archsim.config.loading import Loaded
 from archsim.errors import InputError
 from archsim.hardware.crossbar import Direction, Placement
 from archsim.mapping import check_fit
-from archsim.result.cautions import Caution, collect
+from archsim.result.cautions import TRAINING_STEPS, Caution, collect
 from archsim.result.energy import EnergyRow, energy_rows, total_by
 from archsim.result.latency import Attribution, attribute
 from archsim.result.layers import layer_rows, pulses_per_device
+from archsim.result.limits import drift_per_step, limit_rows
 from archsim.result.schema import SCHEMA_VERSION
 from archsim.simulation.estimate import Estimate, estimate
 from archsim.simulation.program import Program
@@ -79,6 +80,7 @@ def evaluate(
         "fidelity": {"mode": "analytic", "other_mode": None, "other_step_latency_s": None},
         "accuracy": None,
         "layers": layer_rows(priced, training.workload, energy),
+        "limits": limit_rows(priced, tree),
         "assumptions": [
             {"path": a.path, "value": a.value, "source": a.source, "note": a.note}
             for a in assumptions(architecture)
@@ -204,8 +206,20 @@ def _accelerator(
             "steps_to_wear_out": tree.device.endurance_pulses / most if most else None,
             "endurance_pulses": tree.device.endurance_pulses,
         },
+        "retention": _retention(priced, tree),
         "update": _update_detail(energy),
         "read": _read_detail(tree),
+    }
+
+
+def _retention(priced: Estimate, tree: Architecture) -> dict[str, float] | None:
+    """What an untouched weight forgets in a step and in a training run; None if unknown."""
+    if tree.device.retention is None:
+        return None
+    run_s = TRAINING_STEPS * float(priced.step_latency_s[0])
+    return {
+        "drift_per_step": float(drift_per_step(priced, tree)[0]),
+        "drift_per_run": float(np.asarray(tree.device.retention.relative_drift(run_s))),
     }
 
 

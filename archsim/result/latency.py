@@ -52,7 +52,8 @@ def attribute(estimate: Estimate) -> Attribution:
         first = by_path if on_path else by_resource
         latency = float(timeline.latency_s[0, segment])
         interval = float(timeline.interval_s[0, segment])
-        again = first if interval == latency else by_resource
+        asleep = float(timeline.wake_s[0, segment])
+        again = first if interval == latency - asleep else by_resource
         later = (samples - 1.0) * interval
         _spread(phases, first[0], latency)
         _spread(phases, again[0], later)

@@ -29,6 +29,7 @@ def result_schema() -> dict[str, Any]:
         "title": "archsim result",
         "description": "Cost of one training step on an accelerator, against a GPU.",
         **_object(
+            ("limits", {"type": "array", "items": _limit()}),
             schema_version={"const": SCHEMA_VERSION},
             archsim_version=_text("Version of archsim that wrote the result."),
             created=_text("Date and time, ISO 8601."),
@@ -108,6 +109,12 @@ def _accelerator() -> _Schema:
         array_utilisation={"type": "number", **shares},
         bottleneck={"type": ["string", "object", "null"]},
         staleness_samples=_amount("Samples that read weights before an earlier one's update."),
+        retention=_or_null(
+            _object(
+                drift_per_step=_amount("Relative change of an untouched weight in a step."),
+                drift_per_run=_amount("The same over a training run of 450,000 steps."),
+            )
+        ),
         endurance=_object(
             pulses_per_device_per_step=_or_null(_amount("Pulses of a device in a step.")),
             steps_to_wear_out=_or_null(_amount("Steps until the demonstrated pulses are used up.")),
@@ -154,6 +161,28 @@ def _layer() -> _Schema:
         latency_s=_amount("Busy time in a step."),
         energy_j=_amount("Energy in a step."),
         utilisation=_or_null(_amount("Share of the cells that hold weights.")),
+    )
+
+
+def _limit() -> _Schema:
+    unit = "in units of weight 1 times input 1, one sigma."
+    return _object(
+        ("device_noise", _amount(f"Johnson noise of the devices, {unit}")),
+        ("integrator_noise", _amount(f"Reset noise of the integrator, {unit}")),
+        ("converter_noise", _amount(f"Quantisation of the converter, {unit}")),
+        ("ir_drop_farthest", _amount("Share that the output farthest from the drivers loses.")),
+        matrix=_text("Name of the weight matrix."),
+        rows=_amount("Rows that it uses of its fullest array."),
+        cols=_amount("Physical columns that it uses of its fullest array."),
+        read_noise=_amount(f"Noise of a read, {unit}"),
+        ir_drop=_amount("Mean share of the output lost in the wires at full input."),
+        settling_read=_amount("RC delay of a line over the time of a read."),
+        settling_update=_amount("RC delay of a line over the width of a pulse."),
+        far_step=_amount("Step of the device at the far ends of its lines over the near ones'."),
+        half_selects_per_pulse=_or_null(_amount("Half-selected slots per wanted pulse.")),
+        disturb_per_pulse=_or_null(_amount("Unasked steps per wanted pulse.")),
+        pulses_per_device_per_step=_or_null(_amount("Pulses of a device in a step.")),
+        steps_to_wear_out=_or_null(_amount("Steps until the demonstrated pulses are used up.")),
     )
 
 

@@ -38,6 +38,8 @@ CASES: dict[str, dict[str, Any]] = {
     "hot chip": {"chip.cooling_limit": "1 W/m^2"},
     "no room": {"activation_buffer.capacity": "1 kB"},
     "long life": {"device.endurance_pulses": "1e12"},
+    "steep field law": {"device.field_law.hop_distance": "5 nm"},
+    "forgetful": {"device.retention.per_decade": 0.5, "device.retention.start": "1 us"},
 }
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from archsim.hardware.nodal import Wires, solve_crossbar
+from archsim.hardware.nodal import Wires, solve_crossbar, uniform_drop
 
 Floats = NDArray[np.float64]
 
@@ -118,3 +118,18 @@ def test_refuses_what_is_no_crossbar() -> None:
         solve_crossbar(np.ones((3, 2)), np.ones(2), Wires(1.0, 1.0))
     with pytest.raises(ValueError, match="above 0"):
         solve_crossbar(np.ones((3, 2)), np.ones(3), Wires(0.0, 1.0))
+
+
+@pytest.mark.parametrize("loading", [1e-4, 0.1, 1.0, 10.0])
+def test_uniform_crossbars_depend_on_their_loading_only(loading: float) -> None:
+    """g * r * N^2 decides: a 400 x 400 crossbar errs as `uniform_drop` says."""
+    n = 400
+    r = loading / n**2
+    solution = solve_crossbar(np.ones((n, n)), np.ones(n), Wires(r, r))
+    assert uniform_drop(loading) == pytest.approx(1 - solution.column_current_a.mean() / n, rel=0.01)
+
+
+def test_uniform_drop_starts_at_two_thirds_of_the_loading() -> None:
+    """Small loading: 2/3 of it; and no loading, no drop."""
+    assert uniform_drop(1e-5) == pytest.approx(2 / 3 * 1e-5, rel=0.01)
+    assert uniform_drop(0.0) == 0.0
