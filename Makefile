@@ -2,9 +2,13 @@
 #   make demo     install, price ResNet-50 on the example chip, say where the report is
 #   make test     the default tests       make lint      style and types
 #   make slow     the long tests          make browser   the report in a real browser
+#   make fuzz     mutated network files, for SECONDS=3600
+#   make test-optional   the tests against PyTorch, ONNX Runtime and SimPy that are installed
 PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
+SECONDS ?= 3600
+SEED ?= 1
 
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed
@@ -18,7 +22,7 @@ export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo test lint format slow browser clean
+.PHONY: help install dev demo test test-optional lint format slow browser fuzz marked clean
 
 help:
 	@sed -n '1,/^PYTHON/s/^# \{0,1\}//p' Makefile
@@ -66,6 +70,24 @@ slow: $(DEV_STAMP)
 
 browser: $(DEV_STAMP)
 	$(call run_marked,browser)
+
+# Libraries that archsim does not need, each the independent method of some tests, which are marked
+# with its name.
+test-optional: $(DEV_STAMP)
+	@for name in torch onnxruntime simpy; do \
+		if $(BIN)/python -c "import $$name" 2>/dev/null; then \
+			$(MAKE) --no-print-directory marked MARK=$$name || exit $$?; \
+		else \
+			echo "$$name is not installed, so its tests are left out:" \
+				"$(BIN)/python -m pip install $$name"; \
+		fi; \
+	done
+
+marked:
+	$(call run_marked,$(MARK))
+
+fuzz: $(DEV_STAMP)
+	$(BIN)/python -m tests.fuzz.fuzz_importer --seconds $(SECONDS) --seed $(SEED)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

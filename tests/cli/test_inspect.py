@@ -331,6 +331,26 @@ def test_diff_binds_each_network_by_what_it_has(archsim_here: Runner, tmp_path: 
     assert "Did you mean 'seq'?" in refused.err
 
 
+def test_diff_gives_a_count_to_the_network_that_has_the_node(
+    archsim_here: Runner, tmp_path: Path
+) -> None:
+    """A search in one of them, and in neither under a name that is wrong."""
+    search = [
+        helper.make_node("NonZero", ["x"], ["found"], "search"),
+        helper.make_node("Cast", ["found"], ["y"], "cast", to=TensorProto.FLOAT),
+    ]
+    save(tmp_path / "search.onnx", search, {}, [4, 6])
+    save(tmp_path / "plain.onnx", [helper.make_node("Relu", ["x"], ["y"], "relu")], {}, [4, 6])
+    for pair in (("search.onnx", "plain.onnx"), ("plain.onnx", "search.onnx")):
+        files = ("inspect", pair[0], "--diff", pair[1], "--json")
+        assert archsim_here(*files, "--trip-count", "search=3").code == 0
+        refused = archsim_here(*files, "--trip-count", "serch=3")
+        assert (refused.code, refused.out) == (2, "")
+        assert "'serch'" in refused.err
+    both = ("inspect", "search.onnx", "--diff", "search.onnx", "--json")
+    assert archsim_here(*both, "--trip-count", "search=3").json["verdict"] == "identical"
+
+
 @pytest.mark.parametrize("extra", [["--tree"], ["--table"], ["--graph", "net.svg"], ["--depth", 1]])
 def test_diff_stands_alone(archsim_here: Runner, extra: list[object]) -> None:
     found = archsim_here("inspect", "lenet", "--diff", "mlp", *extra)

@@ -1,9 +1,10 @@
 """Fuzzing the importer: mutated real files, of which each is read or refused with a sentence.
 
-    python -m tests.fuzz.fuzz_importer --seconds 3600 --seed 1 [--corpus FOLDER] [--out FOLDER]
+    python -m tests.fuzz.fuzz_importer --seconds 3600 --seed 1 [--corpus FOLDER [--only]]
+        [--out FOLDER]
 
 A case is read, differentiated and lowered in a process of its own; it may end in a training program
-or in an `InputError`, within 10 s and 1 GiB.  Anything else (another exception, a crash, a hang, a
+or in an `InputError`, within 10 s of processor time and 1 GiB.  Anything else (another exception, a crash, a hang, a
 message nobody can read) is a finding: its file and what happened are stored in the output folder.
 A run is repeatable: case N of seed S is always the same file for the same corpus.
 """
@@ -18,16 +19,29 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.fuzz.seeds import corpus
+from tests.fuzz.seeds import Corpus, corpus
 from tests.fuzz.worker import SECONDS_PER_CASE, case_bytes
 
 _CASES_PER_PROCESS = 2000
-# Making the corpus takes a few seconds before the first case.
-_PATIENCE_S = SECONDS_PER_CASE + 20.0
+# Making the corpus takes a few seconds before the first case, and the machine may be busy with other
+# things: what does not come back after that hangs.
+_PATIENCE_S = 6 * SECONDS_PER_CASE + 30.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where cases come from: a seed, and folders of models, beside those at hand or `only` they."""
+
+    seed: int
+    corpora: tuple[Path, ...] = ()
+    only: bool = False
+
+    def models(self) -> Corpus:
+        """The models to mutate."""
+        return corpus(self.corpora, folders_only=self.only)
 
 
 @dataclass
@@ -41,11 +55,10 @@ class Tally:
     findings: list[str] = field(default_factory=list)
 
 
-def _spawn(
-    seed: int, first: int, count: int, folder: Path, corpora: Sequence[Path]
-) -> subprocess.Popen[str]:
-    numbers = [str(n) for n in (seed, first, count)]
-    words = [sys.executable, "-m", "tests.fuzz.worker", *numbers, str(folder), *map(str, corpora)]
+def _spawn(source: Source, first: int, count: int, folder: Path) -> subprocess.Popen[str]:
+    numbers = [str(n) for n in (source.seed, first, count)]
+    words = [sys.executable, "-m", "tests.fuzz.worker", *numbers, str(folder)]
+    words += ["only" if source.only else "all", *map(str, source.corpora)]
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     return subprocess.Popen(
         words,
@@ -57,44 +70,43 @@ def _spawn(
     )
 
 
-def _lines(process: subprocess.Popen[str]) -> queue.Queue[str | None]:
+def _lines(process: subprocess.Popen[str]) -> tuple[queue.Queue[str | None], threading.Thread]:
+    """What the process prints, line by line, then None; and who reads it."""
     found: queue.Queue[str | None] = queue.Queue()
 
     def read() -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            found.put(line.strip())
+        with process.stdout:
+            for line in process.stdout:
+                found.put(line.strip())
         found.put(None)
 
-    threading.Thread(target=read, daemon=True).start()
-    return found
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    return found, reader
 
 
-def _store(
-    tally: Tally, seed: int, number: int, folder: Path, corpora: Sequence[Path], what: str
-) -> None:
-    name, content = case_bytes(corpus(corpora), seed, number)
-    (folder / f"case-{seed}-{number}.onnx").write_bytes(content)
-    (folder / f"case-{seed}-{number}.txt").write_text(f"{name}\n{what}\n")
+def _store(tally: Tally, source: Source, number: int, folder: Path, what: str) -> None:
+    name, content = case_bytes(source.models(), source.seed, number)
+    (folder / f"case-{source.seed}-{number}.onnx").write_bytes(content)
+    (folder / f"case-{source.seed}-{number}.txt").write_text(f"{name}\n{what}\n")
     tally.findings.append(f"case {number} ({name}): {what}")
 
 
-def _one_process(
-    tally: Tally, seed: int, first: int, end: float, folder: Path, corpora: Sequence[Path]
-) -> int:
+def _one_process(tally: Tally, source: Source, first: int, end: float, folder: Path) -> int:
     """Let a process try cases from `first` on; the number of the next case to try."""
-    process = _spawn(seed, first, _CASES_PER_PROCESS, folder, corpora)
-    lines, at = _lines(process), first
+    process = _spawn(source, first, _CASES_PER_PROCESS, folder)
+    (lines, reader), at = _lines(process), first
     try:
         while time.monotonic() < end:
             try:
                 line = lines.get(timeout=_PATIENCE_S)
             except queue.Empty:
-                _store(tally, seed, at, folder, corpora, f"no end within {_PATIENCE_S:.0f} s")
+                _store(tally, source, at, folder, f"no end within {_PATIENCE_S:.0f} s")
                 return at + 1
             if line is None:
                 code = process.wait()
-                _store(tally, seed, at, folder, corpora, f"the process ended with code {code}")
+                _store(tally, source, at, folder, f"the process ended with code {code}")
                 return at + 1
             word, _, rest = line.partition(" ")
             if word == "defect":
@@ -111,16 +123,17 @@ def _one_process(
     finally:
         process.kill()
         process.wait()
+        reader.join()
     return at + 1
 
 
-def fuzz(seconds: float, seed: int, folder: Path, corpora: Sequence[Path] = ()) -> Tally:
+def fuzz(seconds: float, source: Source, folder: Path) -> Tally:
     """Try cases for `seconds`; findings are stored in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     tally, number, start = Tally(), 0, time.monotonic()
     while time.monotonic() < start + seconds:
         known = len(tally.findings)
-        number = _one_process(tally, seed, number, start + seconds, folder, corpora)
+        number = _one_process(tally, source, number, start + seconds, folder)
         for finding in tally.findings[known:]:
             print(f"FOUND {finding}", flush=True)
         print(
@@ -138,9 +151,13 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--corpus", type=Path, action="append", default=[])
+    parser.add_argument("--only", action="store_true", help="start from the corpus folders only")
     parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "archsim-fuzz")
     options = parser.parse_args()
-    tally = fuzz(options.seconds, options.seed, options.out, options.corpus)
+    if options.only and not options.corpus:
+        parser.error("--only needs --corpus")
+    source = Source(options.seed, tuple(options.corpus), options.only)
+    tally = fuzz(options.seconds, source, options.out)
     for finding in tally.findings:
         print(finding)
     print(f"{tally.tried} files tried, {len(tally.findings)} findings")

@@ -74,11 +74,9 @@ def folder_models(folder: Path) -> Iterator[Seed]:
             yield Seed(f"folder:{path.name}", path.read_bytes())
 
 
-def corpus(folders: Sequence[Path] = ()) -> Corpus:
-    """Everything to start from, in a fixed order."""
-    groups = [
-        tuple(operator_models()),
-        (*light_models(), *built_in_models()),
-        *(tuple(folder_models(folder)) for folder in folders),
-    ]
+def corpus(folders: Sequence[Path] = (), *, folders_only: bool = False) -> Corpus:
+    """Everything to start from, in a fixed order; or what is in `folders` only."""
+    groups = [tuple(folder_models(folder)) for folder in folders]
+    if not folders_only:
+        groups = [tuple(operator_models()), (*light_models(), *built_in_models()), *groups]
     return Corpus(tuple(group for group in groups if group))
