@@ -1,0 +1,1 @@
+"""From a measured potentiation/depression curve to the response of a device."""

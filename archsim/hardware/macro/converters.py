@@ -1,0 +1,105 @@
+"""Converters that sit in the columns of a macro: energy and area from their circuits.
+
+They run far below the speed at which the survey of published converters bends, so that their energy
+is that of capacitors, comparator decisions and logic.  Circuits are sized at the nominal supply.
+"""
+
+from __future__ import annotations
+
+from math import exp2
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from archsim.fields import Component, Quantity
+from archsim.hardware.macro.technology import (
+    BOLTZMANN_J_PER_K,
+    CAPACITOR_F_PER_M2,
+    LEAST_UNIT_F,
+    TEMPERATURE_K,
+    comparator_area_m2,
+    flip_flop_area_m2,
+    flip_flop_energy_j,
+    full_adder_area_m2,
+    full_adder_energy_j,
+    terminal_capacitance_f,
+)
+
+# A clocked comparator switches about ten narrow transistors with two terminals each, twice as wide
+# as the narrowest (assumed).
+_COMPARATOR_TERMINALS = 2.0 * 10.0 * 2.0
+# Monotonic switching takes 2^(bits-2) units of capacitance per conversion from the reference (Liu et
+# al., IEEE JSSC 45:731, 2010).
+_SWITCHED_SHARE = 0.25
+# Differential: two arrays, one of which switches at each step.
+_SIDES = 2.0
+
+
+def comparator_energy_j(bits: float, node_m: float, supply_v: float, nominal_v: float) -> float:
+    """Energy of one decision that is as noisy as the quantisation of `bits` over the nominal supply.
+
+    The latch integrates on C with a noise of 4kT/C (van Elzakker et al., IEEE JSSC 45:1007, 2010;
+    noise factor 1); quantisation noise is (supply / 2^bits)^2 / 12.  Both sides are charged.
+    """
+    step_v = nominal_v / exp2(bits)
+    noise_f = 12.0 * 4.0 * BOLTZMANN_J_PER_K * TEMPERATURE_K / step_v**2
+    own_f = _COMPARATOR_TERMINALS * terminal_capacitance_f(node_m)
+    return (2.0 * noise_f + own_f) * supply_v**2
+
+
+class SarConverter(Component):
+    """Successive approximation: a capacitor array, one comparator, and two registers of `bits`.
+
+    Each of bits + 1 steps clocks both registers (sequencer and code); the capacitor array has
+    2^bits units of `unit_capacitance` on each of two sides.
+    """
+
+    kind: Literal["sar"]
+    bits: Annotated[float, Quantity(integer=True, minimum=1, maximum=16)]
+    unit_capacitance_f: Annotated[float, Quantity("F", above=0)] = LEAST_UNIT_F
+
+    def energy_j(self, node_m: float, supply_v: float, nominal_v: float) -> float:
+        """Energy of one conversion."""
+        array = _SWITCHED_SHARE * exp2(self.bits) * self.unit_capacitance_f
+        decisions = self.bits * comparator_energy_j(self.bits, node_m, supply_v, nominal_v)
+        clocks = 2.0 * self.bits * (self.bits + 1.0)
+        logic = clocks * flip_flop_energy_j(node_m, supply_v)
+        return array * supply_v**2 + decisions + logic
+
+    def footprint_m2(self, node_m: float) -> float:
+        """Capacitors, comparator, registers and as much steering logic as registers."""
+        capacitors = _SIDES * exp2(self.bits) * self.unit_capacitance_f / CAPACITOR_F_PER_M2
+        registers = 2.0 * self.bits * flip_flop_area_m2(node_m)
+        return capacitors + comparator_area_m2(node_m) + 2.0 * registers
+
+
+class FlashConverter(Component):
+    """A comparator for each of 2^bits - 1 levels, and an adder tree that counts them."""
+
+    kind: Literal["flash"]
+    bits: Annotated[float, Quantity(integer=True, minimum=1, maximum=8)]
+
+    @property
+    def _comparators(self) -> float:
+        return exp2(self.bits) - 1.0
+
+    @property
+    def _adders(self) -> float:
+        return exp2(self.bits) - 1.0 - self.bits
+
+    def energy_j(self, node_m: float, supply_v: float, nominal_v: float) -> float:
+        """Energy of one conversion."""
+        decisions = self._comparators * comparator_energy_j(self.bits, node_m, supply_v, nominal_v)
+        counting = self._adders * full_adder_energy_j(node_m, supply_v)
+        return decisions + counting + self.bits * flip_flop_energy_j(node_m, supply_v)
+
+    def footprint_m2(self, node_m: float) -> float:
+        """Comparators, adders and output registers."""
+        return (
+            self._comparators * comparator_area_m2(node_m)
+            + self._adders * full_adder_area_m2(node_m)
+            + self.bits * flip_flop_area_m2(node_m)
+        )
+
+
+Converter: TypeAlias = Annotated[SarConverter | FlashConverter, Field(discriminator="kind")]

@@ -1,0 +1,1 @@
+"""Published results against estimates, without fitting a case."""

@@ -1,0 +1,28 @@
+"""All kinds of published configurations; a new kind is one file and one name here."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from pydantic import Discriminator
+
+from archsim.validation.configurations.advantage import Advantage
+from archsim.validation.configurations.digital_macro import DigitalMacroKind
+from archsim.validation.configurations.macro import MacroKind
+from archsim.validation.configurations.neurosim_mlp import NeurosimMlpKind
+from archsim.validation.configurations.priced_architecture import PricedArchitecture
+from archsim.validation.configurations.rollup import Rollup
+from archsim.validation.configurations.tiled_network import TiledNetworkKind
+from archsim.validation.configurations.unconfigured import Unconfigured
+
+Configuration: TypeAlias = Annotated[
+    Advantage
+    | DigitalMacroKind
+    | MacroKind
+    | NeurosimMlpKind
+    | PricedArchitecture
+    | Rollup
+    | TiledNetworkKind
+    | Unconfigured,
+    Discriminator("kind"),
+]

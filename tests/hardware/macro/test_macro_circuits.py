@@ -1,0 +1,159 @@
+"""Circuits of macros against closed forms and independent solutions."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archsim.hardware.macro.cells import CapacitiveCell, PassiveCell, ResistiveCell
+from archsim.hardware.macro.converters import FlashConverter, SarConverter, comparator_energy_j
+from archsim.hardware.macro.inputs import BinaryInput, LadderInput, PulseCountInput
+from archsim.hardware.macro.line import Line
+from archsim.hardware.macro.pass_gate import pass_gate_area_m2
+from archsim.hardware.macro.technology import (
+    DRIVER_FACTOR,
+    WIRE_F_PER_M,
+    flip_flop_energy_j,
+    full_adder_energy_j,
+    terminal_capacitance_f,
+)
+
+NODE = 65e-9
+BITS = st.integers(1, 12)
+SUPPLIES = st.floats(0.5, 1.5)
+NODES = st.floats(7e-9, 130e-9)
+
+
+def ladder_power_w(code: tuple[int, ...], volts: float, ohm: float) -> float:
+    """Power of an R-2R ladder in voltage mode by nodal analysis; bit 0 is next to the 2R to ground."""
+    n = len(code)
+    conductance = np.zeros((n, n))
+    current = np.zeros(n)
+    for k, bit in enumerate(code):
+        conductance[k, k] += 1 / (2 * ohm)
+        current[k] += bit * volts / (2 * ohm)
+        if k:
+            conductance[k, k] += 1 / ohm
+            conductance[k - 1, k - 1] += 1 / ohm
+            conductance[k, k - 1] -= 1 / ohm
+            conductance[k - 1, k] -= 1 / ohm
+    conductance[0, 0] += 1 / (2 * ohm)
+    nodes = np.linalg.solve(conductance, current)
+    return float(sum(bit * volts * (volts - nodes[k]) / (2 * ohm) for k, bit in enumerate(code)))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_ladder_takes_what_nodal_analysis_of_all_codes_gives(bits: int) -> None:
+    codes = list(product((0, 1), repeat=bits))
+    expected = np.mean([ladder_power_w(code, 0.5, 5e3) for code in codes])
+    ladder = LadderInput(kind="ladder", ladders=1, unit_resistance_ohm=5e3, reference_share=0.5)
+    register = bits * flip_flop_energy_j(NODE, 1.0)
+    found = ladder.energy_j(NODE, 1.0, bits, 1e-9) - register
+    assert found == pytest.approx(float(expected) * 1e-9, rel=1e-9)
+
+
+def test_a_driver_chain_adds_two_thirds_of_its_load() -> None:
+    """Gates and drains of inverters that grow fourfold: 2 * (1/4 + 1/16 + ...)."""
+    chain = 1.0 + 2.0 * sum(0.25**stage for stage in range(1, 40))
+    assert pytest.approx(chain) == DRIVER_FACTOR
+
+
+def test_a_line_is_charged_from_its_upper_supply() -> None:
+    line = Line(axis="row", per_axis=1, cell_pitch_m=1e-6, terminals=2, toggles="each_pass")
+    load = 100 * (WIRE_F_PER_M * 1e-6 + 2 * terminal_capacitance_f(NODE))
+    assert line.load_f(100, NODE) == pytest.approx(load)
+    assert line.energy_j(100, NODE, 0.8) == pytest.approx(DRIVER_FACTOR * load * 0.64)
+    raised = line.model_copy(update={"low_v": 0.5, "high_v": 1.2, "driver_capacitance_f": 1e-14})
+    assert raised.energy_j(100, NODE, 0.8) == pytest.approx((load + 1e-14) * 0.7 * 1.2)
+    alone = line.model_copy(update={"driven": False, "capacitor_f": 4e-15})
+    assert alone.energy_j(100, NODE, 0.8) == pytest.approx((load + 4e-15) * 0.64)
+    assert alone.footprint_m2(100, NODE) == pytest.approx(4e-15 / 2e-3)
+
+
+@given(st.integers(1, 4096), st.integers(1, 4096), NODES, SUPPLIES)
+def test_longer_lines_cost_more(a: int, b: int, node_m: float, supply_v: float) -> None:
+    line = Line(axis="row", per_axis=1, cell_pitch_m=1e-6, terminals=1, toggles="input")
+    short, long = sorted((a, b))
+    assert line.energy_j(short, node_m, supply_v) <= line.energy_j(long, node_m, supply_v)
+    assert line.footprint_m2(short, node_m) <= line.footprint_m2(long, node_m)
+
+
+def counting_adders(bits: int) -> int:
+    """Full adders that count 2^bits - 1 ones: two half-size counts and an adder with carry-in."""
+    return 0 if bits == 1 else 2 * counting_adders(bits - 1) + bits - 1
+
+
+@given(st.integers(1, 8), NODES, SUPPLIES)
+def test_a_flash_converter_counts_its_comparators(
+    bits: int, node_m: float, supply_v: float
+) -> None:
+    found = FlashConverter(kind="flash", bits=bits).energy_j(node_m, supply_v, supply_v)
+    expected = (
+        (2**bits - 1) * comparator_energy_j(bits, node_m, supply_v, supply_v)
+        + counting_adders(bits) * full_adder_energy_j(node_m, supply_v)
+        + bits * flip_flop_energy_j(node_m, supply_v)
+    )
+    assert found == pytest.approx(expected)
+
+
+def test_a_successive_approximation_steps_through_its_registers() -> None:
+    """Clock edges, decisions and charge counted step by step."""
+    bits, supply = 8, 1.0
+    energy = 0.25 * 2**bits * 1e-15 * supply**2
+    for step in range(bits + 1):
+        energy += 2 * bits * flip_flop_energy_j(NODE, supply)
+        energy += comparator_energy_j(bits, NODE, supply, supply) if step < bits else 0.0
+    found = SarConverter(kind="sar", bits=bits).energy_j(NODE, supply, supply)
+    assert found == pytest.approx(energy)
+
+
+def test_two_more_bits_take_sixteen_times_the_quiet_capacitance() -> None:
+    """Noise of a comparator falls with the square of the step: 4 per bit."""
+    own = 40 * terminal_capacitance_f(NODE)
+    noisy = [comparator_energy_j(bits, NODE, 1.0, 1.0) - own for bits in (8, 10)]
+    assert noisy[1] == pytest.approx(16 * noisy[0])
+
+
+@given(st.integers(1, 7), NODES, SUPPLIES, st.floats(1.0, 1.5))
+def test_converters_are_monotone_in_bits_and_supply(
+    bits: int, node_m: float, supply_v: float, ratio: float
+) -> None:
+    for few, many in (
+        (SarConverter(kind="sar", bits=bits), SarConverter(kind="sar", bits=bits + 1)),
+        (FlashConverter(kind="flash", bits=bits), FlashConverter(kind="flash", bits=bits + 1)),
+    ):
+        energy = few.energy_j(node_m, supply_v, 1.0)
+        assert 0 < energy < many.energy_j(node_m, supply_v, 1.0)
+        assert energy <= few.energy_j(node_m, supply_v * ratio, 1.0)
+        assert 0 < few.footprint_m2(node_m) < many.footprint_m2(node_m)
+
+
+@given(BITS, NODES, SUPPLIES, st.floats(1e-10, 1e-6))
+def test_input_circuits_are_monotone_in_bits(
+    bits: int, node_m: float, supply_v: float, pass_s: float
+) -> None:
+    ladder = LadderInput(kind="ladder", ladders=2, unit_resistance_ohm=5e3, reference_share=0.5)
+    for circuit in (PulseCountInput(kind="pulse_count"), ladder, BinaryInput(kind="binary")):
+        few = circuit.energy_j(node_m, supply_v, bits, pass_s)
+        assert 0 < few <= circuit.energy_j(node_m, supply_v, bits + 1, pass_s)
+        area = circuit.footprint_m2(node_m, bits)
+        assert 0 < area <= circuit.footprint_m2(node_m, bits + 1)
+
+
+def test_cells_follow_their_closed_forms() -> None:
+    capacitive = CapacitiveCell(kind="capacitive", capacitance_f=2e-15)
+    assert capacitive.energy_j(0.8, 0.5, 0.25) == pytest.approx(2e-15 * 0.64 * 0.125)
+    resistive = ResistiveCell(kind="resistive", conductance_siemens=2e-6, read_v=0.5, pulse_s=1e-8)
+    assert resistive.energy_j(1.8, 0.5, 0.9) == pytest.approx(0.25 * 2e-6 * 1e-8 * 0.5)
+    assert PassiveCell(kind="passive").energy_j(1.0, 1.0, 1.0) == 0.0
+
+
+def test_a_pass_gate_grows_with_the_current_of_its_line() -> None:
+    one = pass_gate_area_m2(1e5, 100, 0.25, 32e-9)
+    assert pass_gate_area_m2(1e5, 400, 0.25, 32e-9) == pytest.approx(4 * one)
+    assert pass_gate_area_m2(1e6, 100, 0.25, 32e-9) == pytest.approx(one / 10)
+    assert pass_gate_area_m2(1e5, 100, 0.5, 32e-9) == pytest.approx(one / 2)
