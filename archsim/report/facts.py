@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from archsim.report.lookup import number, numbers, section, setting, text
+from archsim.report.lookup import number, numbers, rows, section, setting, text
 from archsim.report.rows import ResultMapping
 from archsim.report.summary import gpu_fits, is_calibrated
 from archsim.report.text import (
@@ -43,6 +43,7 @@ def fact_lists(result: ResultMapping) -> tuple[FactList, ...]:
         FactList("Architecture", _architecture_facts(result)),
         FactList("GPU", _gpu_facts(result)),
         FactList("Memory and wear", _memory_facts(result)),
+        FactList("Physical limits of the arrays", _limit_facts(result)),
         FactList("Read of one full array", _named_facts(result, "accelerator", "read")),
         FactList(
             "Energy of the updates of one step", _named_facts(result, "accelerator", "update")
@@ -160,6 +161,34 @@ def _memory_facts(result: ResultMapping) -> tuple[Fact, ...]:
         for label, value, unit in found
         if value is not None
     )
+
+
+# Label, key of a row of `limits`, whether a share; the worst matrix is shown with its name.
+_LIMITS = (
+    ("Read noise, in units of weight 1 times input 1", "read_noise", False),
+    ("IR drop, mean share of the output", "ir_drop", True),
+    ("RC delay of a line over a read", "settling_read", False),
+    ("RC delay of a line over a pulse", "settling_update", False),
+    ("Steps unasked per wanted one", "disturb_per_pulse", False),
+)
+
+
+def _limit_facts(result: ResultMapping) -> tuple[Fact, ...]:
+    """The worst matrix for each physical limit, and what an untouched weight forgets."""
+    matrices = rows(result, "limits")
+    found = []
+    for label, key, share in _LIMITS:
+        values = [(value, row) for row in matrices if (value := number(row, key)) is not None]
+        if not values:
+            continue
+        worst, row = max(values, key=lambda entry: entry[0])
+        alike = all(value == worst for value, _ in values)
+        where = "" if alike and len(values) > 1 else f" ({safe(text(row, 'matrix'))})"
+        found.append(Fact(label, f"{percent(worst) if share else f'{worst:.2g}'}{where}"))
+    drift = number(result, "accelerator", "retention", "drift_per_step")
+    if drift is not None:
+        found.append(Fact("Drift of an untouched weight in a step", percent(drift)))
+    return tuple(found)
 
 
 def _named_facts(result: ResultMapping, *path: str) -> tuple[Fact, ...]:

@@ -183,6 +183,7 @@ def build_result(
             "bottleneck": "/layer1/layer1.0/conv2/Conv",
             "staleness_samples": 17,
             "endurance": {"pulses_per_device_per_step": 41.2, "steps_to_wear_out": 2.4e6},
+            "retention": {"drift_per_step": 6e-4, "drift_per_run": 0.09},
         },
         "baseline": {
             "gpu": "h100",
@@ -217,6 +218,26 @@ def build_result(
         "fidelity": {"mode": "analytic", "other_mode": None, "other_step_latency_s": None},
         "accuracy": None,
         "layers": layers,
+        "limits": [
+            {
+                "matrix": "fc.weight",
+                "rows": 120.0,
+                "cols": 168.0,
+                "read_noise": 0.15,
+                "device_noise": 0.148,
+                "integrator_noise": 0.0106,
+                "converter_noise": 0.0135,
+                "ir_drop": 0.002,
+                "ir_drop_farthest": 0.0026,
+                "settling_read": 4e-5,
+                "settling_update": 6e-4,
+                "far_step": 0.999,
+                "half_selects_per_pulse": 7.5,
+                "disturb_per_pulse": 0.8,
+                "pulses_per_device_per_step": 272.0,
+                "steps_to_wear_out": 368.0,
+            }
+        ],
         "assumptions": [
             {
                 "path": "device.step_charge",
