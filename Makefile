@@ -3,7 +3,7 @@
 #   make test     the default tests       make lint      style and types
 #   make slow     the long tests          make browser   the report in a real browser
 #   make fuzz     mutated network files, for SECONDS=3600
-#   make test-optional   the tests against PyTorch, ONNX Runtime and SimPy that are installed
+#   make test-optional   the tests against PyTorch and ONNX Runtime where they are installed
 PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
@@ -74,7 +74,7 @@ browser: $(DEV_STAMP)
 # Libraries that archsim does not need, each the independent method of some tests, which are marked
 # with its name.
 test-optional: $(DEV_STAMP)
-	@for name in torch onnxruntime simpy; do \
+	@for name in torch onnxruntime; do \
 		if $(BIN)/python -c "import $$name" 2>/dev/null; then \
 			$(MAKE) --no-print-directory marked MARK=$$name || exit $$?; \
 		else \

@@ -46,6 +46,8 @@ _BASE: dict[str, tuple[float, Dimension]] = {
     "\N{OHM SIGN}": (1.0, (2, 1, -3, -2, 0, 0)),
     "%": (0.01, DIMENSIONLESS),
     "FLOP": (1.0, DIMENSIONLESS),
+    "MAC": (1.0, DIMENSIONLESS),
+    "OPS": (1.0, (0, 0, -1, 0, 0, 0)),
 }
 _PREFIX: dict[str, float] = {
     "a": 1e-18,

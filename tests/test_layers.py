@@ -23,7 +23,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"mapping"}),
     frozenset({"simulation", "tile_kernel", "cotraining", "baseline"}),
     frozenset({"result"}),
-    frozenset({"uncertainty", "explore", "validation"}),
+    frozenset({"uncertainty", "explore", "validation", "fitting"}),
     frozenset({"report"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),

@@ -19,6 +19,7 @@ from archsim.hardware.digital import MatrixUnit, VectorUnit
 from archsim.hardware.memory import Buffer, Dram
 from archsim.hardware.mesh import Mesh
 from archsim.hardware.periphery import Periphery
+from archsim.hardware.programming import ProgrammingScheme
 from archsim.hardware.read import ReadScheme
 from archsim.hardware.update import UpdateScheme
 
@@ -36,6 +37,7 @@ class Architecture(Component):
     array: Array
     read: ReadScheme
     update: UpdateScheme
+    programming: ProgrammingScheme
     periphery: Periphery
     adc: Adc
     tile: Tile
@@ -60,11 +62,20 @@ class Architecture(Component):
                 "transposed read is possible; put one on the row and one on the column axis"
             )
         if (self.device.terminals == "three_terminal") != (line_map.gate != "none"):
+            wanted = "'none'" if line_map.gate != "none" else "'row' or 'column'"
             raise ValueError(
-                "array.line_map.gate must be 'row' or 'column' for a three-terminal device "
-                "and 'none' for a two-terminal one"
+                f"array.line_map.gate is '{line_map.gate}', but {self.device.name} is a "
+                f"{self.device.terminals} device, which needs "
+                f"{wanted}; "
+                f"start array.line_map from cells/{self.device.terminals}"
             )
-        if line_map.gate != "none":
+        if self.array.access is not None:
+            if line_map.gate == "row" or line_map.floating_in_update != "none":
+                raise ValueError(
+                    "array.line_map: with array.access rows open the transistors, so a gate must "
+                    "be on the 'column' axis and floating_in_update 'none'"
+                )
+        elif line_map.gate != "none":
             same_axis = "source" if line_map.source == line_map.gate else "drain"
             if line_map.floating_in_update != same_axis:
                 raise ValueError(
@@ -78,6 +89,27 @@ class Architecture(Component):
             )
         if self.array.weight_columns < 1:
             raise ValueError("array.cols is too small to hold one weight with this encoding")
+        return self
+
+    @model_validator(mode="after")
+    def _drivable(self) -> Self:
+        """Refuse reads and updates that the circuits around the array cannot make."""
+        kind, encoding = self.periphery.input_driver.kind, self.read.encoding
+        if kind != encoding:
+            raise ValueError(
+                f"periphery.input_driver.kind is '{kind}', but read.encoding is '{encoding}'; "
+                "the driver must be of the kind of the encoding (see arch_configs/drivers)"
+            )
+        if (self.update.select == "access_transistor") != (self.array.access is not None):
+            raise ValueError(
+                "update.select 'access_transistor' needs cells with array.access, and cells with "
+                "array.access need update.select 'access_transistor'"
+            )
+        if self.update.select != "half" and self.update.scheme == "two_phase":
+            raise ValueError(
+                f"update.scheme 'two_phase' is published with lines at half of the voltage; with "
+                f"update.select '{self.update.select}' use update.scheme 'half_bias'"
+            )
         return self
 
     @property

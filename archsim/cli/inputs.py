@@ -110,17 +110,20 @@ def read_two_networks(
 
     Exporters name dimensions and inputs differently, and may fix what another leaves open.
     """
-    dims, shapes = dims or {}, shapes or {}
+    dims, shapes, trip_counts = dims or {}, shapes or {}, trip_counts or {}
     one, two = (_bindable(model) for model in models)
     strange_dims = dims.keys() - one.symbols - two.symbols
     strange_shapes = shapes.keys() - one.inputs - two.inputs
+    strange_counts = trip_counts.keys() - one.counted - two.counted
     found = [
         read_network(
             model,
             batch=batch,
             dims={k: v for k, v in dims.items() if k in names.symbols | strange_dims},
             shapes={k: v for k, v in shapes.items() if k in names.inputs | strange_shapes},
-            trip_counts=trip_counts,
+            trip_counts={
+                k: v for k, v in trip_counts.items() if k in names.counted | strange_counts
+            },
         )
         for model, names in zip(models, (one, two), strict=True)
     ]

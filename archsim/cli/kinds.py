@@ -69,6 +69,12 @@ def _device() -> type[Component]:
     return Device
 
 
+def _published() -> type[Component]:
+    from archsim.validation.published import PublishedSystem
+
+    return PublishedSystem
+
+
 def _bibliography() -> type[Component]:
     from archsim.config.references import Bibliography
 
@@ -79,14 +85,20 @@ ARCHITECTURE = FileKind("an architecture", "Give it with --arch.", _architecture
 GPU = FileKind("a GPU", "Give it with --gpu.", _gpu, ("arch_configs", "gpu"))
 STUDY = FileKind("a study", "Give it to `archsim sweep`.", _study)
 WORKLOAD = FileKind("a workload", "Give it as MODEL.", _workload, ("workloads",))
-_DEVICE = FileKind(
+DEVICE = FileKind(
     "a device",
     "An architecture names it: `device: {extends: ...}`.",
     _device,
     ("arch_configs", "devices"),
 )
+PUBLISHED = FileKind(
+    "a published system",
+    "Give it to `archsim validate` with --system.",
+    _published,
+    ("arch_configs", "published"),
+)
 _BIBLIOGRAPHY = FileKind("the bibliography", "Files cite its keys in `sources`.", _bibliography)
-_KINDS = (_BIBLIOGRAPHY, ARCHITECTURE, GPU, STUDY, WORKLOAD, _DEVICE)
+_KINDS = (_BIBLIOGRAPHY, ARCHITECTURE, GPU, STUDY, WORKLOAD, DEVICE, PUBLISHED)
 _NETWORK_SUFFIX = ".onnx"
 
 

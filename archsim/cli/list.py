@@ -50,7 +50,7 @@ def folder_of(what: str) -> Path:
     """The folder whose YAML files `archsim list WHAT` lists."""
     from archsim.resources import data_folder
 
-    kind, *parts = FOLDERS[what]
+    kind, *parts = (FOLDERS | COMPONENTS)[what]
     return data_folder(kind).joinpath(*parts)
 
 
@@ -103,21 +103,39 @@ FOLDERS: dict[str, tuple[DataKind, *tuple[str, ...]]] = {
     "archs": ("arch_configs",),
     "devices": ("arch_configs", "devices"),
     "gpus": ("arch_configs", "gpu"),
+    "published": ("arch_configs", "published"),
     "workloads": ("workloads",),
+}
+# Parts of an architecture that `extends:` can start from.
+COMPONENTS: dict[str, tuple[DataKind, *tuple[str, ...]]] = {
+    "adcs": ("arch_configs", "adcs"),
+    "drivers": ("arch_configs", "drivers"),
+    "memories": ("arch_configs", "memories"),
+    "links": ("arch_configs", "links"),
 }
 
 
 @click.command(epilog="Example: archsim list archs")
-@click.argument("what", type=click.Choice([*FOLDERS, "algorithms", "ops"]))
+@click.argument("what", type=click.Choice([*FOLDERS, *COMPONENTS, "algorithms", "ops"]))
 @options.json_option
 def command(*, what: str, as_json: bool) -> None:
-    """List what ships with archsim: architectures, devices, GPUs, networks, update algorithms, and
-    the ONNX operators that it knows.
+    """List what ships with archsim: architectures, devices, GPUs, networks, published systems, components (converters,
+    drivers, memories, links), update algorithms, and the ONNX operators that it knows.
 
     Sources are keys of the bibliography (arch_configs/references.yaml); --json lists all of them.
     """
     if what == "ops":
         _list_operators(as_json=as_json)
+        return
+    if what == "devices":
+        from archsim.cli.list_devices import list_devices
+
+        list_devices(folder_of(what), _files(what), as_json=as_json)
+        return
+    if what == "adcs":
+        from archsim.cli.list_converters import list_converters
+
+        list_converters(folder_of(what), _files(what), as_json=as_json)
         return
     entries = _algorithms() if what == "algorithms" else _files(what)
     if as_json:

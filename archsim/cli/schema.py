@@ -7,12 +7,13 @@ from typing import Any
 import click
 
 from archsim.cli.console import write_json
-from archsim.cli.kinds import ARCHITECTURE, GPU, STUDY, WORKLOAD, FileKind
+from archsim.cli.kinds import ARCHITECTURE, GPU, PUBLISHED, STUDY, WORKLOAD, FileKind
 
 # What can be asked for: the kind of file, and the schema's title.
 SCHEMAS: dict[str, tuple[FileKind, str]] = {
     "arch": (ARCHITECTURE, "archsim architecture"),
     "gpu": (GPU, "archsim GPU"),
+    "published": (PUBLISHED, "archsim published system"),
     "study": (STUDY, "archsim study"),
     "workload": (WORKLOAD, "archsim workload"),
 }

@@ -9,28 +9,41 @@ from pathlib import Path
 from archsim.config.extending import EXTENDS, Extender, Site
 from archsim.config.loading import Loaded, build, library
 from archsim.config.merging import NoSuchPath, put
-from archsim.config.nodes import OVERRIDE, Block, Entry, Items, Leaf, Node, Position, dotted
+from archsim.config.nodes import (
+    OVERRIDE,
+    Block,
+    Entry,
+    Items,
+    KeyPath,
+    Leaf,
+    Node,
+    Position,
+    dotted,
+    find,
+)
 from archsim.config.shapes import valid_paths
 from archsim.errors import InputError, nearest
 from archsim.fields import ComponentT
 
 SET_BY_USER = "set by the user"
+_YAML_SUFFIXES = frozenset({".yaml", ".yml"})
 
 
 def override(loaded: Loaded[ComponentT], changes: Mapping[str, object]) -> Loaded[ComponentT]:
     """`loaded` with some values changed, validated again.
 
     Keys are dotted paths, values what YAML could hold; a mapping is merged in, a new `kind`
-    replaces its block, `{"extends": name}` starts a block from a file.  Changed values are assumed
-    ("set by the user").  Raises `InputError` for unknown paths, with the nearest valid one, and for
+    replaces its block, `{"extends": name}` starts a block from a file, and so does the name alone
+    where a block stands (`device=devices/pcm`).  Changed values are assumed ("set by the user").  Raises `InputError` for unknown paths, with the nearest valid one, and for
     whatever the schema refuses.
     """
     node: Node = loaded.block
     for name in sorted(changes, key=_order):
         position = Position(f"{OVERRIDE} '{name}'")
-        change = _resolve(_node(changes[name], position), loaded.folder)
+        path = tuple(name.split("."))
+        change = _resolve(_node(_meant(changes[name], node, path), position), loaded.folder)
         try:
-            node = put(node, tuple(name.split(".")), change, SET_BY_USER)
+            node = put(node, path, change, SET_BY_USER)
         except NoSuchPath:
             raise _unknown(name, loaded) from None
     assert isinstance(node, Block)
@@ -42,6 +55,19 @@ def override(loaded: Loaded[ComponentT], changes: Mapping[str, object]) -> Loade
             if name not in known:
                 raise _unknown(name, loaded) from None
         raise
+
+
+def _meant(value: object, node: Node, path: KeyPath) -> object:
+    """A text that is set for a whole block names the file from which the block starts.
+
+    A path to a YAML file counts from the working directory, as on every command line, before it
+    counts from the folder of the configuration.
+    """
+    if not (isinstance(value, str) and isinstance(find(node, path), Block)):
+        return value
+    file = Path(value)
+    here = file.suffix in _YAML_SUFFIXES and file.is_file()
+    return {EXTENDS: str(file.resolve()) if here else value}
 
 
 def _order(name: str) -> tuple[int, bool, str]:

@@ -128,6 +128,9 @@ def valid_paths(annotation: Annotation, node: Node | None, path: KeyPath = ()) -
             yield (*path, key)
             yield from valid_paths(info.annotation, child, (*path, key))
         return
+    if len(components_of(annotation)) > 1:
+        # Nothing else is known of a block whose kind is missing or misspelt.
+        yield (*path, "kind")
     for segment, child in children(node):
         inner = element(annotation, segment, node)
         if inner is not None:

@@ -93,6 +93,8 @@ WARNING_CODES: dict[str, str] = {
     "adc_extrapolated": "the converter model leaves its survey",
     "endurance": "devices wear out within a training run",
     "power_density": "the chip exceeds its cooling limit",
+    "tile_power_density": "a tile at work exceeds the cooling limit",
+    "pump_overloaded": "more lines fire at once than the pump is built for",
     "reticle": "the chip exceeds a lithography field",
     "spill": "what waits between layers does not fit on the chip",
     "pulses_clipped": "lines would have to fire in more than every slot",

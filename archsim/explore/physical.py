@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsim.architecture import Architecture
+from archsim.architecture.tile_power import peak_tile_density_w_per_m2
 from archsim.explore.headline import WARNING_CODES
 from archsim.fields import FloatArray, Scalar, stack
 from archsim.hardware.limits import read_noise, settling_ratios
 from archsim.result import cautions
+from archsim.result.firing import densest_firing
 from archsim.result.limits import disturb_by_matrix, drift_per_step, ir_drop_by_matrix
 from archsim.simulation.estimate import Estimate
 
@@ -85,6 +87,8 @@ def _warned(
         "adc_extrapolated": _column(tree.adc.extrapolates(), found) > 0,
         "endurance": limits["steps_to_wear_out"] < cautions.TRAINING_STEPS,
         "power_density": limits["power_density_w_per_m2"] > cooling,
+        "tile_power_density": _column(peak_tile_density_w_per_m2(tree), found) > cooling,
+        "pump_overloaded": _overloaded(found, tree),
         "reticle": found.area_m2 > cautions.RETICLE_M2,
         "spill": found.spilled_share > 0,
         "pulses_clipped": _clipped(found, tree),
@@ -95,10 +99,12 @@ def _warned(
     }
 
 
+def _overloaded(found: Estimate, tree: Architecture) -> BoolColumn:
+    """Where more lines of a matrix fire in a slot than the supply of an array is built for, [C]."""
+    sustained = _column(tree.periphery.supply.sustained_share(), found)
+    return np.asarray(densest_firing(found, tree).max(axis=1, initial=0.0) > sustained)
+
+
 def _clipped(found: Estimate, tree: Architecture) -> BoolColumn:
     """Where the lines of a matrix would have to fire in more than every slot, [C]."""
-    updates, mapping = found.program.matrices.updates, found.mapping
-    share = mapping.copies if tree.mapping.sync == "average" else np.ones_like(mapping.copies)
-    fires = np.asarray(tree.update.firing_probability(updates / share))
-    full = (fires >= 1.0) & (updates > 0) & mapping.on_array
-    return np.asarray(full.any(axis=1))
+    return np.asarray((densest_firing(found, tree) >= 1.0).any(axis=1))

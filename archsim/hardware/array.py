@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import numpy as np
+
 from archsim.fields import Component, Quantity, Scalar
 
 
@@ -20,6 +22,21 @@ class LineMap(Component):
     floating_in_update: Literal["source", "drain", "none"]
 
 
+class AccessTransistor(Component):
+    """A transistor in each cell between its column and its device; its gate is on the row.
+
+    In an update a row pulse of `gate_voltage_v` opens it, and the column carries the full
+    programming voltage; closed it leaks `off_current_a`.  `gate_capacitance_f` loads the access
+    line of a row, `drain_capacitance_f` the column.  `area_m2` is added to the cell's.
+    """
+
+    gate_voltage_v: Annotated[Scalar, Quantity("V", above=0, maximum=100.0)]
+    gate_capacitance_f: Annotated[Scalar, Quantity("F", minimum=0, maximum=1e-12)]
+    drain_capacitance_f: Annotated[Scalar, Quantity("F", minimum=0, maximum=1e-12)]
+    off_current_a: Annotated[Scalar, Quantity("A", minimum=0, maximum=1e-3)]
+    area_m2: Annotated[Scalar, Quantity("m^2", minimum=0, maximum=1e-8)]
+
+
 class Array(Component):
     """A crossbar of `rows` x `cols` cells, each cell one device at a line crossing.
 
@@ -27,6 +44,8 @@ class Array(Component):
     `reference` weights (one device and a reference column shared by the array).
     `bias_row` maps the bias as an extra row instead of a digital addition.
     Wire resistance and capacitance are per length of one line.
+    `spare_rows` and `spare_cols` replace faulty lines: they take area and load the lines that cross
+    them, and hold no weights.  `access` is the transistor of cells that have one.
     """
 
     rows: Annotated[Scalar, Quantity(integer=True, minimum=1, maximum=65536)]
@@ -37,6 +56,9 @@ class Array(Component):
     encoding: Literal["differential", "reference"]
     bias_row: bool
     line_map: LineMap
+    spare_rows: Annotated[Scalar, Quantity(integer=True, minimum=0, maximum=65536)] = 0
+    spare_cols: Annotated[Scalar, Quantity(integer=True, minimum=0, maximum=65536)] = 0
+    access: AccessTransistor | None = None
 
     @property
     def columns_per_weight(self) -> int:
@@ -54,18 +76,40 @@ class Array(Component):
         return (self.cols - self.reference_columns) // self.columns_per_weight
 
     @property
+    def physical_rows(self) -> Scalar:
+        """Row lines, spare ones included."""
+        return self.rows + self.spare_rows
+
+    @property
+    def physical_cols(self) -> Scalar:
+        """Column lines, spare ones included."""
+        return self.cols + self.spare_cols
+
+    @property
+    def cells(self) -> Scalar:
+        """Cells, spare ones included."""
+        return self.physical_rows * self.physical_cols
+
+    @property
+    def side_m(self) -> Scalar:
+        """Side of a square cell: the line pitch, or what device and access transistor need."""
+        if self.access is None:
+            return self.cell_pitch_m
+        return np.sqrt(self.cell_pitch_m**2 + self.access.area_m2)
+
+    @property
     def area_m2(self) -> Scalar:
-        """Area of the cells alone."""
-        return self.rows * self.cols * self.cell_pitch_m**2
+        """Area of the devices with their lines, without access transistors."""
+        return self.cells * self.cell_pitch_m**2
 
     def line_capacitance_f(self, cells: Scalar, gate_capacitance_f: Scalar) -> Scalar:
         """Capacitance of one line that crosses `cells` cells, with a gate stack on each."""
-        return cells * (self.wire_capacitance_f_per_m * self.cell_pitch_m + gate_capacitance_f)
+        return cells * (self.wire_capacitance_f_per_m * self.side_m + gate_capacitance_f)
 
     @property
     def cell_resistance_ohm(self) -> Scalar:
         """Wire resistance of one line per cell."""
-        return self.wire_resistance_ohm_per_m * self.cell_pitch_m
+        return self.wire_resistance_ohm_per_m * self.side_m
 
     def settling_s(self, cells: Scalar, gate_capacitance_f: Scalar) -> Scalar:
         """Distributed RC delay of a line of `cells` cells, 0.5 * r * c * n^2 (Elmore)."""

@@ -15,12 +15,43 @@ class Tile(Component):
     buffer: Buffer
 
 
+class ClockTree(Component):
+    """The clock's distribution: C V^2 f of what it charges, over the regulator's efficiency.
+
+    `capacitance_f_per_m2` is per area of clocked logic.  It runs all the time.
+    """
+
+    capacitance_f_per_m2: Annotated[Scalar, Quantity("F/m^2", minimum=0, maximum=1.0)]
+    supply_v: Annotated[Scalar, Quantity("V", above=0, maximum=5.0)]
+    frequency_hz: Annotated[Scalar, Quantity("Hz", minimum=0, maximum=1e11)]
+    efficiency: Annotated[Scalar, Quantity(above=0, maximum=1)]
+
+    def power_w(self, clocked_area_m2: Scalar) -> Scalar:
+        """Power of the tree over that area of logic."""
+        charge = self.capacitance_f_per_m2 * clocked_area_m2 * self.supply_v**2
+        return charge * self.frequency_hz / self.efficiency
+
+
+class PowerGating(Component):
+    """Arrays with their periphery are switched off in segments of the schedule without their work.
+
+    `retained_share` of an array's leakage flows on, `wake_energy_j` is spent on each array that is
+    switched on, and a segment in which arrays work starts `wake_s` later.
+    """
+
+    retained_share: Annotated[Scalar, Quantity(minimum=0, maximum=1)]
+    wake_energy_j: Annotated[Scalar, Quantity("J", minimum=0, maximum=1e-3)]
+    wake_s: Annotated[Scalar, Quantity("s", minimum=0, maximum=1.0)]
+
+
 class Chip(Component):
     """What the whole chip adds.
 
-    `static_power_density_w_per_m2` is leakage of powered logic and converters per area;
-    `cooling_limit_w_per_m2` the power density that the package removes.
+    `static_power_density_w_per_m2` is the leakage of logic per area, for whatever states no leakage
+    of its own; `cooling_limit_w_per_m2` the power density that the package removes.
     """
 
     static_power_density_w_per_m2: Annotated[Scalar, Quantity("W/m^2", minimum=0)]
     cooling_limit_w_per_m2: Annotated[Scalar, Quantity("W/m^2", above=0)]
+    clock: ClockTree
+    power_gating: PowerGating | None = None

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from archsim.fields import Component, Quantity, Scalar
+from archsim.hardware.selection import SELECTIONS, LineBias, Select
 
 
 class UpdateScheme(Component):
@@ -19,15 +20,20 @@ class UpdateScheme(Component):
     the column, so this holds for one sign of the input; it is kept as published.
     `pulses_per_sample` is the mean number of coincidences (up and down together) that one device
     takes per training sample; with the vectors of the layer it sets how often lines fire.
-    `supply_efficiency` covers level shifters, pumps and rails.
+    `select` is how a device at a crossing is told from its neighbours (`archsim.hardware.selection`).
     """
 
     scheme: Literal["half_bias", "two_phase"]
+    select: Select = "half"
     train_length: Annotated[Scalar, Quantity(integer=True, minimum=1, maximum=10000)]
     gap_s: Annotated[Scalar, Quantity("s", minimum=0, maximum=1.0)]
     setup_s: Annotated[Scalar, Quantity("s", minimum=0, maximum=1.0)]
     pulses_per_sample: Annotated[Scalar, Quantity(above=0, maximum=1e6)]
-    supply_efficiency: Annotated[Scalar, Quantity(above=0, maximum=1)]
+
+    @property
+    def bias(self) -> LineBias:
+        """Voltages of the lines and of the devices on them, relative to the full pulse."""
+        return SELECTIONS[self.select]
 
     def phases(self, input_signs: Scalar, error_signs: Scalar) -> Scalar:
         """Phases of one update, given 1 or 2 signs of the input and of the error."""

@@ -9,11 +9,9 @@ import numpy as np
 
 from archsim.architecture import Architecture
 from archsim.fields import FloatArray
-from archsim.hardware.crossbar import Direction, Placement, PulseStatistics
+from archsim.hardware.crossbar import Placement
 from archsim.mapping.partition import arrays_per_copy
-
-# Writing a row back fires the row in every slot of its train and a column in half of them.
-WRITE_BACK_DENSITY = 0.5
+from archsim.mapping.row_write import row_write
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +40,21 @@ def averaging(architecture: Architecture, place: Placement, batch: FloatArray) -
     Copies are combined along a chain and the mean is sent back along it.  Neighbouring copies are
     as many hops apart as a copy has tiles, but no more than two random tiles of the mesh.
     """
-    crossbar, mesh = architecture.crossbar, architecture.mesh
+    mesh = architecture.mesh
     one = np.ones_like(np.asarray(place.inputs))
-    one_row = Placement(one, place.outputs, place.blocks, one, one, place.col_splits)
-    read = crossbar.read_cost(one_row, Direction.FORWARD)
-    # Both polarities, one after the other.
-    pulses = PulseStatistics(one, WRITE_BACK_DENSITY * one, one, 2.0 * one)
-    write = crossbar.update_cost(one_row, pulses)
     rows = np.minimum(place.inputs * place.blocks_per_array, architecture.array.rows)
     apart = np.sqrt(
         architecture.update.pulses_per_sample * batch * architecture.mapping.sync_interval
     )
-    trains = np.ceil(apart / (architecture.update.train_length * WRITE_BACK_DENSITY))
-    parts = {**read.energy_j}
-    for component, energy in write.energy_j.items():
-        parts[component] = parts.get(component, 0.0) + trains * energy
+    row = row_write(architecture, place, apart, 1.0)
     weights = np.asarray(place.inputs * place.outputs * place.blocks)
     tiles = np.ceil(arrays_per_copy(place) / architecture.tile.arrays)
     distance = np.minimum(tiles, np.maximum(mesh.mean_hops, 1.0))
     bits = weights * architecture.numbers.partial_sum_bits
     return Averaging(
-        array_s=np.asarray(rows * (read.interval_s + trains * write.duration_s)),
+        array_s=np.asarray(rows * row.seconds),
         pulses=np.asarray(apart * one),
-        energy_j={name: np.asarray(place.inputs * value) for name, value in parts.items()},
+        energy_j={name: np.asarray(place.inputs * value) for name, value in row.energy_j.items()},
         bit_hops=np.asarray(2.0 * bits * distance),
         additions=weights,
     )

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from archsim.architecture import Architecture
+from archsim.architecture.tile_power import tile_area_m2, tile_power_w
 from archsim.fields import Scalar
 from archsim.hardware.limits import device_noise, read_noise, settling_ratios
+from archsim.result.firing import densest_firing
 from archsim.result.limits import disturb_by_matrix, drift_per_step, ir_drop_by_matrix
 from archsim.simulation.estimate import Estimate
 from archsim.units import format_quantity
@@ -219,12 +221,8 @@ def _updates(estimate: Estimate, architecture: Architecture, broadcast_s: float)
 
 def _clipped(estimate: Estimate, architecture: Architecture) -> list[str]:
     """Matrices whose lines fire in every slot."""
-    table = estimate.program.matrices
-    average = architecture.mapping.sync == "average"
-    share = estimate.mapping.copies[0] if average else np.ones_like(table.updates)
-    fires = np.asarray(architecture.update.firing_probability(table.updates / share))
-    full = (fires >= 1.0) & (table.updates > 0) & estimate.mapping.on_array[0]
-    return [name for name, hit in zip(table.names, full, strict=True) if hit]
+    full = densest_firing(estimate, architecture)[0] >= 1.0
+    return [name for name, hit in zip(estimate.program.matrices.names, full, strict=True) if hit]
 
 
 def _wear(architecture: Architecture, pulses: dict[str, float]) -> list[Caution]:
@@ -245,6 +243,40 @@ def _wear(architecture: Architecture, pulses: dict[str, float]) -> list[Caution]
     ]
 
 
+def _tile_power(architecture: Architecture, limit: float) -> list[Caution]:
+    area = float(np.asarray(tile_area_m2(architecture)))
+    power = {name: float(np.asarray(w)) for name, w in tile_power_w(architecture).items()}
+    doing, most = max(power.items(), key=lambda item: item[1])
+    if most <= limit * area:
+        return []
+    arrays = float(np.asarray(architecture.tile.arrays))
+    able = int(arrays * limit * area / most)
+    return [
+        Caution(
+            "tile_power_density",
+            f"A tile dissipates {most / area * 1e-6:.2g} W/mm^2 while all its {arrays:.0f} arrays "
+            f"do a {doing.replace('_', ' ')} at once, above the cooling limit of {limit * 1e-6:.2g} W/mm^2: only "
+            f"{able} of them can for long.",
+        )
+    ]
+
+
+def _pumps(estimate: Estimate, architecture: Architecture) -> list[Caution]:
+    sustained = float(np.asarray(architecture.periphery.supply.sustained_share()))
+    fires = densest_firing(estimate, architecture)[0]
+    if not fires.size or fires.max() <= sustained:
+        return []
+    worst = int(fires.argmax())
+    return [
+        Caution(
+            "pump_overloaded",
+            f"Up to {100 * fires[worst]:.0f} % of the lines of an array fire at once, but the pump "
+            f"beside it is built for {100 * sustained:.0f} % (periphery.supply.firing_share).",
+            estimate.program.matrices.names[worst],
+        )
+    ]
+
+
 def _chip(estimate: Estimate, architecture: Architecture) -> list[Caution]:
     found = []
     power = float(estimate.step_energy_j[0] / estimate.step_latency_s[0])
@@ -259,6 +291,8 @@ def _chip(estimate: Estimate, architecture: Architecture) -> list[Caution]:
                 f"limit of {limit * 1e-6:.2g} W/mm^2.",
             )
         )
+    found += _tile_power(architecture, limit)
+    found += _pumps(estimate, architecture)
     area = float(estimate.area_m2[0])
     if area > RETICLE_M2:
         found.append(

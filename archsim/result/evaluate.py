@@ -15,10 +15,10 @@ from archsim.baseline.estimate import GpuEstimate
 from archsim.config.assumptions import assumptions
 from archsim.config.loading import Loaded
 from archsim.errors import InputError
-from archsim.hardware.crossbar import Direction, Placement
 from archsim.mapping import check_fit
 from archsim.result.cautions import TRAINING_STEPS, Caution, collect
 from archsim.result.energy import EnergyRow, energy_rows, total_by
+from archsim.result.hardware_detail import hardware_detail
 from archsim.result.latency import Attribution, attribute
 from archsim.result.layers import layer_rows, pulses_per_device
 from archsim.result.limits import drift_per_step, limit_rows
@@ -208,7 +208,7 @@ def _accelerator(
         },
         "retention": _retention(priced, tree),
         "update": _update_detail(energy),
-        "read": _read_detail(tree),
+        **hardware_detail(priced, tree, energy),
     }
 
 
@@ -274,19 +274,6 @@ _ARRAY_PHASES = {
     "input_gradient": "transposed reads",
     "update": "updates and averaging",
 }
-
-
-def _read_detail(tree: Architecture) -> dict[str, float]:
-    """Times of a read of one full array: which of integration and conversion sets the pace."""
-    crossbar, one = tree.crossbar, 1.0
-    full = Placement(tree.array.rows, tree.array.weight_columns, one, one, one, one)
-    times = {}
-    for direction in Direction:
-        cost = crossbar.read_cost(full, direction)
-        times[f"{direction}_integration_s"] = float(np.asarray(cost.integration_s))
-        times[f"{direction}_conversion_s"] = float(np.asarray(cost.conversion_s))
-        times[f"{direction}_interval_s"] = float(np.asarray(cost.interval_s))
-    return times
 
 
 def _update_detail(energy: tuple[EnergyRow, ...]) -> dict[str, float]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from archsim.fields import FloatArray
+from archsim.fields import FloatArray, Scalar
 from archsim.simulation.columns import SHARED_RESOURCES, TaskCosts
 from archsim.simulation.program import IntArray, Program
 from archsim.workload.training import TaskKind
@@ -43,10 +43,11 @@ class Segments:
 class Timeline:
     """Times of a step for C configurations.
 
-    `makespan_s` is [C]; `latency_s` of the first sample, `interval_s` between
+    `makespan_s` is [C]; `samples`, `latency_s` of the first sample, `interval_s` between
     samples and `bottleneck_s` are [C, S] per segment; `resource_s` is [C, R]
     busy time per step over `resources`; `bottleneck` [C, S] indexes `resources`.
     `finish_s` [C, T] is when one sample's task ends, counted from its segment's start.
+    `wake_s` [C, S] is the part of `latency_s` in which arrays are switched on.
     """
 
     makespan_s: FloatArray
@@ -58,6 +59,8 @@ class Timeline:
     resource_s: FloatArray
     finish_s: FloatArray
     segments: Segments
+    samples: FloatArray
+    wake_s: FloatArray
 
 
 def segment_tasks(program: Program, *, batch_barriers: bool, deferred: bool) -> Segments:
@@ -111,8 +114,12 @@ def schedule(
     batch: FloatArray,
     *,
     pipelined: bool,
+    wake_s: Scalar = 0.0,
 ) -> Timeline:
-    """Makespan and occupancy of a step of `batch` [C, 1] samples."""
+    """Makespan and occupancy of a step of `batch` [C, 1] samples.
+
+    `wake_s` is what a segment in which arrays work waits for them to be switched on.
+    """
     duration = costs.main_s + costs.transfer_s
     finish = duration.copy()
     for tasks, sources, offsets in segments.waves:
@@ -127,10 +134,11 @@ def schedule(
     largest, bottleneck, resource = _occupancy(program, costs, segments, samples)
     latency = np.maximum(path, largest)
     interval = largest if pipelined else latency
-    time = latency + (samples - 1.0) * interval
+    wake = _waking(program, costs, segments, wake_s)
+    time = latency + wake + (samples - 1.0) * interval
     return Timeline(
         makespan_s=time.sum(axis=1),
-        latency_s=latency,
+        latency_s=latency + wake,
         interval_s=interval,
         bottleneck_s=largest,
         bottleneck=bottleneck,
@@ -138,7 +146,31 @@ def schedule(
         resource_s=resource,
         finish_s=finish,
         segments=segments,
+        samples=samples,
+        wake_s=wake,
     )
+
+
+def _waking(program: Program, costs: TaskCosts, segments: Segments, wake_s: Scalar) -> FloatArray:
+    """What each segment waits for its arrays to be switched on, [C, S]."""
+    wake = np.zeros((costs.main_s.shape[0], segments.count))
+    if np.any(wake_s):
+        wake = wake + wake_s * working_segments(program, costs, segments).any(axis=2)
+    return wake
+
+
+def segment_times(timeline: Timeline) -> FloatArray:
+    """Time that each segment takes, [C, S]; they sum to the makespan."""
+    return timeline.latency_s + (timeline.samples - 1.0) * timeline.interval_s
+
+
+def working_segments(program: Program, costs: TaskCosts, segments: Segments) -> NDArray[np.bool_]:
+    """In which segments the arrays of each matrix work, [C, S, M]."""
+    configurations, matrices = costs.array_s.shape[0], len(program.matrices.names)
+    works = np.zeros((configurations, segments.count, matrices), dtype=bool)
+    for task in np.flatnonzero(program.matrix >= 0):
+        works[:, segments.segment[task], program.matrix[task]] |= costs.array_s[:, task] > 0
+    return works
 
 
 def _occupancy(

@@ -17,6 +17,7 @@ from archsim.simulation.columns import TaskCosts
 from archsim.simulation.costs import task_costs
 from archsim.simulation.memory import Memory, add_spills, memory
 from archsim.simulation.program import BoolArray, Program
+from archsim.simulation.static import static_energy_j
 from archsim.workload.training import TaskKind
 
 
@@ -25,7 +26,7 @@ class Estimate:
     """What a training step costs, for C configurations (leading axis of every array).
 
     `energy_j` is by component [C, T] per SAMPLE (per step for per-step tasks); `step_energy_j` [C]
-    includes static energy.  `static_power_w` and `area_m2` are by component, each [C].
+    includes static energy.  `static_power_w` (mean over the step) and `area_m2` are by component, each [C].
     `pulses_per_step` [C, M] is what a device of each matrix takes in one step.
     `stored_bits` [C] is what is kept at once between tasks, `spilled_share` [C] the part in DRAM.
     `fits` says whether the arrays suffice; where they do not, times and energies are meaningless.
@@ -104,11 +105,17 @@ def _price(
 ) -> _Priced:
     pipelined = architecture.schedule.mode == "pipelined"
     costs = task_costs(program, architecture, mapping, batch)
-    timeline = schedule(program, costs, segments, batch, pipelined=pipelined)
+    gating = architecture.chip.power_gating
+    wake_s = 0.0 if gating is None else gating.wake_s
+
+    def timed(costs: TaskCosts) -> Timeline:
+        return schedule(program, costs, segments, batch, pipelined=pipelined, wake_s=wake_s)
+
+    timeline = timed(costs)
     kept = memory(program, architecture, timeline, batch)
     if kept.spilled_share.any():
         costs = add_spills(costs, architecture, kept)
-        timeline = schedule(program, costs, segments, batch, pipelined=pipelined)
+        timeline = timed(costs)
     needed = (mapping.arrays_per_copy * mapping.on_array).sum(axis=1)
     available = np.asarray(architecture.arrays_available, dtype=np.float64).reshape(-1)
     repeats = np.where(program.per_step[None, :], 1.0, batch)
@@ -191,8 +198,7 @@ def _totals(
 ) -> Estimate:
     timeline, mapping = chosen.timeline, chosen.mapping
     areas = _areas(architecture, batch.shape[0])
-    power = static_power(architecture, areas)
-    static = sum(power.values()) * timeline.makespan_s
+    static = static_energy_j(program, architecture, mapping, chosen.costs, timeline)
     available = np.broadcast_to(
         np.asarray(architecture.arrays_available, dtype=np.float64), batch.shape
     )[:, 0]
@@ -205,9 +211,9 @@ def _totals(
         arrays_available=available,
         fits=chosen.fits,
         step_latency_s=timeline.makespan_s,
-        step_energy_j=chosen.dynamic_j + static,
+        step_energy_j=chosen.dynamic_j + sum(static.values()),
         dynamic_energy_j=chosen.dynamic_j,
-        static_power_w=power,
+        static_power_w={name: j / timeline.makespan_s for name, j in static.items()},
         area_by_component_m2=areas,
         area_m2=np.asarray(sum(areas.values())),
         stored_bits=chosen.kept.stored_bits,
@@ -223,29 +229,4 @@ def _areas(architecture: Architecture, configurations: int) -> dict[str, FloatAr
     return {
         name: np.broadcast_to(np.asarray(area, dtype=np.float64), shape)[:, 0].copy()
         for name, area in architecture.area_by_component_m2().items()
-    }
-
-
-# Passive cells, high-voltage drivers of thick oxide and hold capacitors do not leak like logic;
-# memories have their own leakage per bit.
-_NOT_LOGIC = frozenset(
-    {"array_devices", "pulse_drivers", "sample_hold", "tile_buffers", "activation_buffer"}
-)
-
-
-def static_power(
-    architecture: Architecture, areas: MappingType[str, FloatArray]
-) -> dict[str, FloatArray]:
-    """Power that flows whether or not anything happens, by component, each [C]."""
-    logic = sum(area for name, area in areas.items() if name not in _NOT_LOGIC)
-    buffers = (
-        architecture.mesh.tiles * architecture.tile.buffer.leakage_w
-        + architecture.activation_buffer.leakage_w
-    )
-    zero = np.zeros_like(areas["mesh"])
-    density = np.asarray(architecture.chip.static_power_density_w_per_m2).reshape(-1)
-    return {
-        "static_logic": np.asarray(density * logic),
-        "static_buffers": zero + np.asarray(buffers, dtype=np.float64).reshape(-1),
-        "static_dram": zero + np.asarray(architecture.dram.static_power_w).reshape(-1),
     }

@@ -23,12 +23,14 @@ SHIPPED = {
     "archs": "protonic_256",
     "devices": "protonic_onen2022",
     "gpus": "h100",
+    "published": "isaac_ce",
     "workloads": "resnet50",
 }
 # A shipped file for each schema.
 FILES = {
     "arch": lambda: data_folder("arch_configs") / "protonic_256.yaml",
     "gpu": lambda: data_folder("arch_configs") / "gpu" / "h100.yaml",
+    "published": lambda: data_folder("arch_configs") / "published" / "puma.yaml",
     "workload": lambda: data_folder("workloads") / "resnet50.yaml",
     "study": lambda: Path(__file__).parents[2] / "archsim" / "cli" / "examples" / "study.yaml",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,3 +119,17 @@ def test_an_override_is_cheap(load_toy) -> None:
         override(loaded, {"adc.bits": bits, "adc.rate": "7 MHz"})
         times.append(time.process_time() - start)
     assert min(times) < 1e-3
+
+
+def test_a_name_set_for_a_block_starts_it_from_that_file(
+    load_toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`device=devices/soft` is `device: {extends: devices/soft}`; paths count from here first."""
+    short = override(load_toy(), {"device": "devices/soft"})
+    assert short.sha256 == override(load_toy(), {"device": {"extends": "devices/soft"}}).sha256
+    assert short.value.device.kind == "soft"
+    mine = "kind: soft\npulse: 3 ns\nbound: 0.25\n"
+    (tmp_path / "mine.yaml").write_text(mine, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert override(load_toy(), {"device": "mine.yaml"}).value.device.pulse_s == 3e-9
+    assert "there is no 'devices/sof'" in refused(load_toy(), {"device": "devices/sof"})

@@ -18,6 +18,7 @@ from archsim.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
 EXPORTS = ROOT / "tests" / "data" / "exports"
+CURVE = ROOT / "tests" / "data" / "fitting" / "onen2022_fig2a.csv"
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PAGES = sorted(
     page for page in (ROOT / "docs").rglob("*.md") if BLOCK.search(page.read_text("utf-8"))
@@ -56,9 +57,10 @@ def test_there_are_pages_with_commands() -> None:
 def test_commands_print_what_the_page_shows(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In an empty folder, beside the example exports."""
+    """In an empty folder, beside the example exports and the example curve."""
     for exporter in ("legacy", "dynamo"):
         shutil.copy(EXPORTS / f"residual.{exporter}.onnx", tmp_path / f"{exporter}.onnx")
+    shutil.copy(CURVE, tmp_path / "curve.csv")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     text = page.read_text("utf-8")

@@ -36,6 +36,9 @@ CASES: dict[str, dict[str, Any]] = {
     "fine node": {"adc.node": "7 nm"},
     "large chip": {"mesh.side": 40},
     "hot chip": {"chip.cooling_limit": "1 W/m^2"},
+    "small pumps": {
+        "periphery.supply": {"extends": "supplies/pump", "firing_share": 0.001},
+    },
     "no room": {"activation_buffer.capacity": "1 kB"},
     "long life": {"device.endurance_pulses": "1e12"},
     "steep field law": {"device.field_law.hop_distance": "5 nm"},

@@ -126,7 +126,9 @@ def test_uniform_crossbars_depend_on_their_loading_only(loading: float) -> None:
     n = 400
     r = loading / n**2
     solution = solve_crossbar(np.ones((n, n)), np.ones(n), Wires(r, r))
-    assert uniform_drop(loading) == pytest.approx(1 - solution.column_current_a.mean() / n, rel=0.01)
+    assert uniform_drop(loading) == pytest.approx(
+        1 - solution.column_current_a.mean() / n, rel=0.01
+    )
 
 
 def test_uniform_drop_starts_at_two_thirds_of_the_loading() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from archsim.architecture import Architecture
 from archsim.config.loading import Loaded, load
+from archsim.config.overriding import override
 from archsim.errors import InputError
 from archsim.mapping import DoesNotFit
 from archsim.resources import data_folder
@@ -144,3 +145,41 @@ def test_a_batch_that_no_memory_holds_is_refused_with_the_largest_that_fits() ->
         evaluated(layers, replace(LOADED, value=poor), 1000)
     most = int(str(caught.value).split("at most ")[1].split(",")[0])
     evaluated(layers, replace(LOADED, value=poor), most)
+
+
+def test_the_converters_spread_is_that_of_running_with_other_converters() -> None:
+    """Scaling the energy of one point gives what a chip at the other points takes."""
+    graph = training_graph(chain([Layer(64, 64), Layer(64, 32)]), TrainingOptions(loss="mse"))
+    program = lower(graph)
+    results = {
+        spread: evaluate(graph, program, override(LOADED, {"adc.spread": spread}), batch=2).result
+        for spread in ("low", "typical", "high")
+    }
+    claimed = results["typical"]["accelerator"]["adc_energy_j"]
+    for spread, result in results.items():
+        by_component = result["accelerator"]["energy_by_component_j"]
+        assert claimed[spread] == pytest.approx(by_component["adc"] + by_component["static_adc"])
+    assert claimed["low"] < claimed["typical"] < claimed["high"]
+
+
+@pytest.mark.parametrize("mode", ["pipelined", "sequential"])
+def test_time_to_wake_arrays_is_attributed_like_the_rest(mode: str) -> None:
+    """With power gating the parts of the time still add up to the step."""
+    gated = override(
+        LOADED,
+        {
+            "schedule.mode": mode,
+            "chip.power_gating": {"extends": "power_gating/idle_arrays", "wake": "1 us"},
+        },
+    )
+    machine = evaluated([Layer(64, 64, norm=True), Layer(64, 32)], gated, 5).result["accelerator"]
+    for split in ("latency_by_phase_s", "latency_by_limit_s"):
+        assert sum(machine[split].values()) == pytest.approx(machine["step_latency_s"], rel=1e-9)
+    awake = evaluated(
+        [Layer(64, 64, norm=True), Layer(64, 32)],
+        override(LOADED, {"schedule.mode": mode}),
+        5,
+    ).result["accelerator"]
+    waits = (machine["step_latency_s"] - awake["step_latency_s"]) / 1e-6
+    assert waits == pytest.approx(round(waits), abs=1e-4)
+    assert round(waits) >= 1

@@ -1,0 +1,62 @@
+"""What a cost of an array is asked for, and what the answer holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from archsim.fields import Scalar
+
+
+class Direction(StrEnum):
+    """Which way a vector passes through an array."""
+
+    FORWARD = "forward"
+    TRANSPOSED = "transposed"
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A weight matrix on arrays: all fields are scalars or arrays of one broadcastable shape.
+
+    `inputs` rows (bias row included) and `outputs` weight columns per block; `blocks` blocks, of
+    which `blocks_per_array` share an array; `row_splits` * `col_splits` arrays hold one block (or
+    one group of packed blocks).
+    """
+
+    inputs: Scalar
+    outputs: Scalar
+    blocks: Scalar
+    blocks_per_array: Scalar
+    row_splits: Scalar
+    col_splits: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class PulseStatistics:
+    """Mean firing probabilities per slot and number of signs of input and error (1 or 2)."""
+
+    probability_x: Scalar
+    probability_error: Scalar
+    input_signs: Scalar
+    error_signs: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCost:
+    """Cost of one vector: initiation interval, latency, energy by component."""
+
+    interval_s: Scalar
+    latency_s: Scalar
+    integration_s: Scalar
+    conversion_s: Scalar
+    energy_j: Mapping[str, Scalar]
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateCost:
+    """Cost of one vector pair: duration, energy by component."""
+
+    duration_s: Scalar
+    energy_j: Mapping[str, Scalar]

@@ -1,0 +1,43 @@
+"""Reading and writing an array row by row: averaging of copies, initial programming."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from archsim.architecture import Architecture
+from archsim.fields import Scalar
+from archsim.hardware.crossbar import Direction, Placement, PulseStatistics
+
+# Writing a row fires the row in every slot of its train and a column in half of them.
+WRITE_DENSITY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class RowWrite:
+    """Reading a row of each matrix and writing it back: time and energy by component, per row."""
+
+    seconds: Scalar
+    energy_j: Mapping[str, Scalar]
+
+
+def row_write(
+    architecture: Architecture, place: Placement, pulses: Scalar, reads: Scalar
+) -> RowWrite:
+    """`reads` one-hot reads of a row, and trains of BL slots that give a device `pulses` pulses.
+
+    All columns of a row at once, both polarities one after the other.
+    """
+    crossbar = architecture.crossbar
+    one = np.ones_like(np.asarray(place.inputs))
+    one_row = Placement(one, place.outputs, place.blocks, one, one, place.col_splits)
+    read = crossbar.read_cost(one_row, Direction.FORWARD)
+    fired = PulseStatistics(one, WRITE_DENSITY * one, one, 2.0 * one)
+    write = crossbar.update_cost(one_row, fired)
+    trains = np.ceil(pulses / (architecture.update.train_length * WRITE_DENSITY))
+    parts = {name: reads * energy for name, energy in read.energy_j.items()}
+    for component, energy in write.energy_j.items():
+        parts[component] = parts.get(component, 0.0) + trains * energy
+    return RowWrite(reads * read.interval_s + trains * write.duration_s, parts)

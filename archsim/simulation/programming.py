@@ -1,0 +1,80 @@
+"""Initial programming of a mapped network: time and energy, once, outside the step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingType
+from dataclasses import dataclass
+
+import numpy as np
+
+from archsim.architecture import Architecture
+from archsim.fields import FloatArray, Scalar
+from archsim.hardware.crossbar import Placement, PulseStatistics
+from archsim.mapping import Mapping
+from archsim.mapping.row_write import row_write
+
+
+@dataclass(frozen=True, slots=True)
+class Programming:
+    """What is spent before the first step, for C configurations.
+
+    `seconds` [C] with all arrays at work at once, and `energy_j` [C] by component, of writing;
+    `calibration_s` and `calibration_j` [C] of setting the reference devices once.
+    """
+
+    seconds: FloatArray
+    energy_j: MappingType[str, FloatArray]
+    calibration_s: FloatArray
+    calibration_j: FloatArray
+
+
+def programming(architecture: Architecture, mapping: Mapping) -> Programming:
+    """Write every weight of every copy once, after calibrating the references.
+
+    The rows of an array one after the other, all arrays in parallel; without power gating of the
+    rest, whose leakage is not counted here.
+    """
+    scheme, place = architecture.programming, mapping.place
+    copies = mapping.copies * mapping.on_array
+    each = scheme.pulses / scheme.passes
+    row = row_write(architecture, place, each, 1.0)
+    rows = np.minimum(place.inputs * place.blocks_per_array, architecture.array.rows)
+    seconds = scheme.passes * rows * row.seconds * (copies > 0)
+    written = scheme.passes * place.inputs * copies
+    calibration_s, calibration_j = _calibration(architecture, place)
+    return Programming(
+        seconds=_largest(np.asarray(seconds), copies),
+        energy_j={
+            name: np.asarray((written * energy).sum(axis=1))
+            for name, energy in row.energy_j.items()
+        },
+        calibration_s=_largest(np.asarray(calibration_s * (copies > 0)), copies),
+        calibration_j=np.asarray((copies * calibration_j).sum(axis=1)),
+    )
+
+
+def _largest(values: FloatArray, like: FloatArray) -> FloatArray:
+    return np.asarray(np.broadcast_to(values, like.shape).max(axis=1, initial=0.0))
+
+
+def _calibration(architecture: Architecture, place: Placement) -> tuple[Scalar, Scalar]:
+    """Time and energy of alternating pulses on all reference devices of a matrix, rows at once."""
+    crossbar, scheme = architecture.crossbar, architecture.programming
+    one = np.ones_like(np.asarray(place.inputs))
+    # One signed slot is one phase of a train; the reference devices are one column per weight, or
+    # one column per array.
+    if architecture.array.encoding == "reference":
+        outputs = np.asarray(place.col_splits * one)
+    else:
+        outputs = np.asarray(place.outputs * one)
+    references = Placement(
+        place.inputs,
+        outputs / architecture.array.columns_per_weight,
+        place.blocks,
+        place.blocks_per_array,
+        place.row_splits,
+        place.col_splits,
+    )
+    train = crossbar.update_cost(references, PulseStatistics(one, one, one, one))
+    trains = np.ceil(scheme.calibration_pulses / architecture.update.train_length)
+    return trains * train.duration_s, trains * sum(train.energy_j.values())

@@ -1,0 +1,62 @@
+"""Static power over the time of a step, with what power gating saves and costs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from archsim.architecture import Architecture
+from archsim.architecture.static_power import static_power
+from archsim.fields import FloatArray, Scalar
+from archsim.mapping import Mapping
+from archsim.simulation.analytic import Timeline, segment_times, working_segments
+from archsim.simulation.columns import TaskCosts
+from archsim.simulation.program import Program
+
+
+def static_energy_j(
+    program: Program,
+    architecture: Architecture,
+    mapping: Mapping,
+    costs: TaskCosts,
+    timeline: Timeline,
+) -> dict[str, FloatArray]:
+    """Energy of a step that flows without any operator asking for it, by component, each [C]."""
+    step_s = timeline.makespan_s
+    power, gating = static_power(architecture), architecture.chip.power_gating
+    found = {name: _column(value, step_s) * step_s for name, value in power.chip_w.items()}
+    arrays = _column(architecture.arrays_available, step_s)
+    if gating is None:
+        powered_s, woken = arrays * step_s, None
+    else:
+        on_s, woken = _array_seconds(program, mapping, costs, timeline)
+        retained = _column(gating.retained_share, step_s)
+        powered_s = on_s + retained * (arrays * step_s - on_s)
+    for name, value in power.per_array_w.items():
+        found[name] = _column(value, step_s) * powered_s
+    if gating is not None and woken is not None:
+        found["power_gating"] = _column(gating.wake_energy_j, step_s) * woken
+    return found
+
+
+def _column(value: Scalar, like: FloatArray) -> FloatArray:
+    """A scalar or [C, 1] array as [C]."""
+    flat = np.asarray(value, dtype=np.float64).reshape(-1)
+    return np.broadcast_to(flat, like.shape)
+
+
+def _array_seconds(
+    program: Program, mapping: Mapping, costs: TaskCosts, timeline: Timeline
+) -> tuple[FloatArray, FloatArray]:
+    """Arrays times the seconds that they are switched on, and arrays that are switched on, [C].
+
+    The arrays of a matrix are on in every segment in which they work; they stay on from one such
+    segment to the next.
+    """
+    times = segment_times(timeline)
+    works = working_segments(program, costs, timeline.segments)
+    arrays = mapping.arrays_per_copy * mapping.copies * mapping.on_array
+    on_s = np.einsum("cs,csm,cm->c", times, works, arrays)
+    before = np.zeros_like(works)
+    before[:, 1:] = works[:, :-1]
+    woken = np.einsum("csm,cm->c", works & ~before, arrays)
+    return np.asarray(on_s), np.asarray(woken)
