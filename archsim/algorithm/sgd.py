@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from archsim.algorithm.operations import Operations, Unit, Work
 from archsim.fields import Component
 
 
@@ -24,3 +25,15 @@ class PlainSgd(Component):
     def updates_per_vector(self) -> int:
         """Outer-product updates per vector pair."""
         return 1
+
+    def operations(self, inputs: float, outputs: float) -> Operations:
+        """One parallel update per vector pair, and nothing else."""
+        return Operations(
+            arrays_per_weight=self.arrays_per_weight,
+            arrays_read=1,
+            state_words=0.0,
+            per_vector=Work(parallel_updates=self.updates_per_vector),
+            per_transfer=Work(),
+            transfer_every=0.0,
+            transfer_unit=Unit.MINIBATCH,
+        )

@@ -1,0 +1,50 @@
+"""One-sided updates: two devices per weight, both pulsed up only, and refreshed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import model_validator
+
+from archsim.algorithm.operations import Operations, Unit, Work
+from archsim.fields import Component, Quantity, Scalar
+
+
+class OneSided(Component):
+    """W = G+ - G-: a step up pulses G+, a step down pulses G- (reference `alg.OneSidedPCM`).
+
+    Every `refresh_every` minibatches both arrays are read line by line.  Where the larger
+    conductance of a pair is above `refresh_upper` of the range and the smaller above
+    `refresh_lower`, both are reset to the bottom and the difference is written again by pulses.
+    """
+
+    kind: Literal["one_sided"]
+    refresh_every: Annotated[Scalar, Quantity(integer=True, minimum=1, maximum=1e9)] = 1
+    refresh_upper: Annotated[Scalar, Quantity(above=0, maximum=1)] = 0.75
+    refresh_lower: Annotated[Scalar, Quantity(minimum=0, maximum=1)] = 0.25
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.refresh_lower >= self.refresh_upper:
+            raise ValueError("refresh_lower must be below refresh_upper")
+        return self
+
+    def operations(self, inputs: float, outputs: float) -> Operations:
+        """One update per vector, shared by the pair; a refresh reads both arrays as a whole."""
+        weights = inputs * outputs
+        return Operations(
+            arrays_per_weight=2,
+            arrays_read=2,
+            state_words=0.0,
+            per_vector=Work(parallel_updates=1.0),
+            per_transfer=Work(
+                line_reads=2.0 * inputs,
+                conversions=2.0 * weights,
+                line_writes=2.0 * inputs,
+                resets=2.0 * weights,
+                digital_macs=weights,
+                digital_compares=2.0 * weights,
+            ),
+            transfer_every=float(self.refresh_every),
+            transfer_unit=Unit.MINIBATCH,
+        )

@@ -1,0 +1,63 @@
+"""Mixed precision: the outer product is summed in float32, and leaves in whole pulses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsim.algorithm.mixed_precision import MixedPrecision
+from archsim.tile_kernel.algorithms.contract import AlgorithmKernel, LearnReport, NewArray, Step
+from archsim.tile_kernel.arrays import F32
+from archsim.tile_kernel.pulsing import apply_pulses
+from archsim.tile_kernel.state import DeviceArray
+from archsim.tile_kernel.trains import vector_pairs
+
+
+@dataclass(frozen=True, slots=True)
+class MixedPrecisionState:
+    """The array, chi [tile, row, col] in weight units, and minibatches seen (one number)."""
+
+    devices: DeviceArray
+    chi: F32
+    minibatches: NDArray[np.int64]
+
+
+def _create(algorithm: MixedPrecision, new_array: NewArray) -> MixedPrecisionState:
+    devices = new_array()
+    return MixedPrecisionState(
+        devices, np.zeros(devices.shape, dtype=np.float32), np.zeros(1, dtype=np.int64)
+    )
+
+
+def _weights(algorithm: MixedPrecision, state: MixedPrecisionState) -> F32:
+    return state.devices.weights
+
+
+def _learn(algorithm: MixedPrecision, state: MixedPrecisionState, step: Step) -> LearnReport:
+    x, error = vector_pairs(state.devices.shape, step.x, step.error, step.learning_rate)
+    gradient = np.matmul(x.swapaxes(1, 2), error * np.float32(step.learning_rate))
+    np.subtract(state.chi, gradient, out=state.chi)
+    state.minibatches[0] += 1
+    if state.minibatches[0] % int(algorithm.transfer_every):
+        return LearnReport()
+    return LearnReport(written_pulses=_transfer(algorithm, state, step.rng))
+
+
+def _transfer(
+    algorithm: MixedPrecision, state: MixedPrecisionState, rng: np.random.Generator
+) -> float:
+    """Write what chi holds in whole pulses, and keep the rest; returns the pulses."""
+    worth = np.float32(algorithm.granularity * state.devices.step)
+    chi = state.chi.reshape(-1)
+    pulses = np.trunc(chi / worth)
+    where = np.flatnonzero(pulses)
+    pulses = pulses[where]
+    chi[where] -= pulses * worth
+    up, down = np.maximum(pulses, 0), np.maximum(-pulses, 0)
+    apply_pulses(state.devices, where, up, down, rng)
+    return float(np.abs(pulses).sum(dtype=np.float64))
+
+
+KERNEL = AlgorithmKernel(_create, _weights, _learn)

@@ -1,0 +1,25 @@
+"""Plain pulsed SGD: every vector pair updates the one array."""
+
+from __future__ import annotations
+
+from archsim.algorithm.sgd import PlainSgd
+from archsim.tile_kernel.algorithms.contract import AlgorithmKernel, LearnReport, NewArray, Step
+from archsim.tile_kernel.arrays import F32
+from archsim.tile_kernel.state import DeviceArray
+from archsim.tile_kernel.update import update
+
+
+def _create(algorithm: PlainSgd, new_array: NewArray) -> DeviceArray:
+    return new_array()
+
+
+def _weights(algorithm: PlainSgd, state: DeviceArray) -> F32:
+    return state.weights
+
+
+def _learn(algorithm: PlainSgd, state: DeviceArray, step: Step) -> LearnReport:
+    report = update(state, step.x, step.error, step.learning_rate, step.parameters, step.rng)
+    return LearnReport(update=report)
+
+
+KERNEL = AlgorithmKernel(_create, _weights, _learn)

@@ -1,0 +1,230 @@
+"""Devices take pulses: any number up and down at once, in place.
+
+The pulses of a minibatch come in random order.  Between them the step changes along its local
+line, which makes the mean weight relax exponentially: with S = n_up * up - n_down * down (net
+rate at the start) and D = n_up * up_fall + n_down * down_fall,
+
+    w' = w + S * (1 - exp(-D)) / D,
+
+exact for n pulses of one polarity of constant, linear and soft-bounds devices, and the mean over
+orders to second order in the steps for mixed ones.  Curved responses are taken in stretches over
+which the line holds.  The noise of n pulses grows as sqrt(n): each step's deviation is independent
+of the others', and what it adds fades by the pulses that follow.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from archsim.tile_kernel.arrays import F32, part
+from archsim.tile_kernel.normal import normals
+from archsim.tile_kernel.state import DeviceArray, show_stored
+from archsim.tile_kernel.step_law import LocalSteps, Where
+
+# Devices per pass: the temporaries of one pass stay in a second-level cache of 1 MB.
+CHUNK = 30720
+# Above this |D| the series of sinh loses digits, and the exponential is evaluated directly.
+_SERIES_LIMIT = 2.0
+# Up to this |D| four terms of its own series are enough, if no more than a few devices exceed it.
+_SHORT_LIMIT = 0.1
+_FEW = 0.05
+_LARGEST_EXPONENT = 80.0
+# A tangent of a curved response is followed over at most this change of the weight.
+_STRETCH = 0.05
+
+
+def apply_pulses(
+    devices: DeviceArray,
+    where: Where,
+    up: F32,
+    down: F32,
+    rng: np.random.Generator,
+    *,
+    count_variance: F32 | None = None,
+) -> None:
+    """Give `up` and `down` pulses (>= 0, float32) to the devices `where` of the flattened array.
+
+    `where` is a slice or distinct indices; the counts have one entry for each.
+    `count_variance` is the variance of up - down that the counts given do not contain: the weight
+    gets that noise times the step.  Changes `weights`, `stored` and `pulses` in place.
+    """
+    if isinstance(where, slice):
+        start, stop, _ = where.indices(devices.weights.size)
+        chunks = range(start, stop, CHUNK)
+        for first in chunks:
+            chunk = slice(first, min(first + CHUNK, stop))
+            given = slice(first - start, chunk.stop - start)
+            variance = None if count_variance is None else count_variance[given]
+            _pass(devices, chunk, up[given], down[given], variance, rng)
+    else:
+        _pass(devices, where, up, down, count_variance, rng)
+
+
+def apply_disturb(devices: DeviceArray, where: Where, up: F32, down: F32) -> None:
+    """Give parts of pulses to the devices `where`: their mean effect, with no noise of their own.
+
+    They are not counted as pulses taken.  Changes `weights` and `stored` in place.
+    """
+    stored = devices.stored.reshape(-1)
+    before = stored[where]
+    after = _moved(devices, where, before, up, down, None, None)
+    if devices.write_noise > 0:
+        # The noise of the last write stays as it is.
+        devices.weights.reshape(-1)[where] += after - before
+    stored[where] = after
+
+
+def _pass(
+    devices: DeviceArray,
+    where: Where,
+    up: F32,
+    down: F32,
+    variance: F32 | None,
+    rng: np.random.Generator,
+) -> None:
+    stored = devices.stored.reshape(-1)
+    stored[where] = _moved(devices, where, stored[where], up, down, variance, rng)
+    taken = up + down
+    devices.pulses.reshape(-1)[where] += taken
+    if devices.write_noise > 0:
+        written = taken > 0 if variance is None else (taken > 0) | (variance > 0)
+        show_stored(devices, np.arange(stored.size)[where][written], rng)
+
+
+def _moved(
+    devices: DeviceArray,
+    where: Where,
+    weights: F32,
+    up: F32,
+    down: F32,
+    variance: F32 | None,
+    rng: np.random.Generator | None,
+) -> F32:
+    """The weights after the pulses, inside the bounds; without `rng` there is no noise."""
+    stretches = 1 if devices.law.straight else _stretches(devices, up, down)
+    if stretches > 1:
+        share = np.float32(1.0 / stretches)
+        up, down = up * share, down * share
+        variance = None if variance is None else variance * share
+    lower, upper = part(devices.lower, where), part(devices.upper, where)
+    for _ in range(stretches):
+        weights = _advance(devices, where, weights, up, down, variance, rng)
+        np.minimum(weights, upper, out=weights)
+        np.maximum(weights, lower, out=weights)
+    return weights
+
+
+def _stretches(devices: DeviceArray, up: F32, down: F32) -> int:
+    most = float(np.max(up + down, initial=0.0))
+    return max(1, int(np.ceil(most * devices.step / _STRETCH)))
+
+
+def _advance(
+    devices: DeviceArray,
+    where: Where,
+    weights: F32,
+    up: F32,
+    down: F32,
+    variance: F32 | None,
+    rng: np.random.Generator | None,
+) -> F32:
+    """The weights after the pulses, with noise, before the bounds cut them."""
+    steps = devices.law.at(weights, where)
+    net = up * steps.up_rate
+    net -= down * steps.down_rate
+    fade = _fade(up, down, steps)
+    net *= fade
+    moved = weights + net
+    if rng is None or (devices.cycle_noise == 0 and variance is None):
+        return moved
+    # Noise added at time t fades by what follows; both its size and its fading are taken midway.
+    np.multiply(net, np.float32(0.5), out=net)
+    spread = _noise_variance(devices, steps, net, up, down, variance)
+    np.sqrt(spread, out=spread)
+    spread *= fade
+    spread *= normals(rng, moved.size)
+    moved += spread
+    return moved
+
+
+def _fade(up: F32, down: F32, steps: LocalSteps) -> F32:
+    """(1 - exp(-D)) / D: a short series where nearly all D are small, the rest one by one.
+
+    Otherwise as exp(-D/2) * sinh(D/2) / (D/2), which loses no digits at small D.
+    """
+    if not (steps.up_fall.any() or steps.down_fall.any()):
+        return np.ones((), dtype=np.float32)
+    decay = up * steps.up_fall
+    decay += down * steps.down_fall
+    size = np.abs(decay)
+    far = np.flatnonzero(size > _SHORT_LIMIT)
+    short = far.size < _FEW * decay.size
+    if not short:
+        far = np.flatnonzero(size > _SERIES_LIMIT)
+    distant = _exact_fade(decay[far])
+    decay[far] = 0
+    series = _short_series(decay) if short else _long_series(decay)
+    series[far] = distant
+    return series
+
+
+def _short_series(decay: F32) -> F32:
+    """1 - D/2 + D^2/6 - D^3/24, to 1e-6 below the short limit."""
+    series = decay * np.float32(-1 / 24)
+    series += np.float32(1 / 6)
+    series *= decay
+    series -= np.float32(1 / 2)
+    series *= decay
+    series += np.float32(1)
+    return series
+
+
+def _long_series(decay: F32) -> F32:
+    """exp(-D/2) times the series of sinh(D/2) / (D/2); overwrites `decay`."""
+    square = decay * decay
+    series = square * np.float32(1 / 322560)
+    series += np.float32(1 / 1920)
+    series *= square
+    series += np.float32(1 / 24)
+    series *= square
+    series += np.float32(1)
+    decay *= np.float32(-0.5)
+    np.exp(decay, out=decay)
+    series *= decay
+    return series
+
+
+def _exact_fade(decay: F32) -> F32:
+    """(1 - exp(-D)) / D away from D = 0; growth beyond every range is cut before it overflows."""
+    exact = np.maximum(decay, np.float32(-_LARGEST_EXPONENT))
+    return np.asarray(-np.expm1(-exact) / exact, dtype=np.float32)
+
+
+def _noise_variance(
+    devices: DeviceArray,
+    steps: LocalSteps,
+    half_way: F32,
+    up: F32,
+    down: F32,
+    variance: F32 | None,
+) -> F32:
+    """Variance of the weight from single steps and from counts, before fading."""
+    up_step = steps.up_rate - steps.up_fall * half_way
+    down_step = steps.down_rate + steps.down_fall * half_way
+    up_step *= up_step
+    down_step *= down_step
+    squares = up * up_step
+    squares += down * down_step
+    # The remainder of the counts belongs to pulses up and down by their parts.
+    share: F32 | None = None
+    if variance is not None:
+        share = variance / np.maximum(up + down, np.finfo(np.float32).tiny)
+    if devices.cycle_noise_kind == "of_mean_step":
+        noise = np.float32(devices.cycle_noise**2 * devices.step**2) * (up + down)
+        return noise if share is None else noise + squares * share
+    if share is None:
+        squares *= np.float32(devices.cycle_noise**2)
+        return squares
+    share += np.float32(devices.cycle_noise**2)
+    squares *= share
+    return squares
