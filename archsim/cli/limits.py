@@ -22,32 +22,32 @@ _PLOT, _TABLE, _RESULT = "limits.svg", "limits.csv", "limits.json"
 @options.one_architecture_option
 @click.option(
     "--noise",
-    type=click.FloatRange(0, min_open=True),
+    type=options.FiniteRange(0, min_open=True),
     default=None,
     help="Largest read noise, in units of weight 1 times input 1.  Default: 0.06.",
 )
 @click.option(
     "--ir-drop",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=options.FiniteRange(0, 1, min_open=True),
     default=None,
     help="Largest mean share of the output lost in the wires.  Default: 0.05.",
 )
 @click.option(
     "--settling",
-    type=click.FloatRange(0, min_open=True),
+    type=options.FiniteRange(0, min_open=True),
     default=None,
     help="Largest RC delay over the time that a line is given.  Default: 1/3.",
 )
 @click.option(
     "--samples",
-    type=click.FloatRange(1),
+    type=options.FiniteRange(1),
     default=IMAGENET_SAMPLES,
     show_default="90 epochs of ImageNet",
     help="Samples of a training run.",
 )
 @click.option(
     "--vectors",
-    type=click.FloatRange(1),
+    type=options.FiniteRange(1),
     default=1.0,
     show_default=True,
     help="Vectors that a sample sends through an array: positions of a convolution, tokens.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shlex
@@ -67,6 +68,19 @@ def _mapping_of(parse: Callable[[str], tuple[str, Any]]) -> Callable[..., dict[s
         return found
 
     return callback
+
+
+class FiniteRange(click.FloatRange):
+    """A number of a range, and neither infinite nor `nan`, which compares with nothing."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number; raises `click.BadParameter`."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number.", param, ctx)
+        return number
 
 
 class WholeNumber(click.ParamType[int]):

@@ -40,13 +40,13 @@ EXIT_BAR_MISSED = 1
 )
 @click.option(
     "--bar",
-    type=click.FloatRange(0, min_open=True),
+    type=options.FiniteRange(0, min_open=True),
     metavar="PERCENT",
     help="Exit with 1 if the median absolute error of seen predictions is larger.",
 )
 @click.option(
     "--calibrated-bar",
-    type=click.FloatRange(0, min_open=True),
+    type=options.FiniteRange(0, min_open=True),
     metavar="PERCENT",
     help="The same for the calibrated errors.",
 )

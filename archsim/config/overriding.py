@@ -21,9 +21,16 @@ from archsim.config.nodes import (
     dotted,
     find,
 )
-from archsim.config.shapes import valid_paths
+from archsim.config.shapes import (
+    Annotation,
+    alternatives,
+    choose,
+    components_of,
+    fields_of,
+    valid_paths,
+)
 from archsim.errors import InputError, nearest
-from archsim.fields import ComponentT
+from archsim.fields import Component, ComponentT
 
 SET_BY_USER = "set by the user"
 _YAML_SUFFIXES = frozenset({".yaml", ".yml"})
@@ -34,14 +41,17 @@ def override(loaded: Loaded[ComponentT], changes: Mapping[str, object]) -> Loade
 
     Keys are dotted paths, values what YAML could hold; a mapping is merged in, a new `kind`
     replaces its block, `{"extends": name}` starts a block from a file, and so does the name alone
-    where a block stands (`device=devices/pcm`).  Changed values are assumed ("set by the user").  Raises `InputError` for unknown paths, with the nearest valid one, and for
-    whatever the schema refuses.
+    where a block stands or only a block may (`device=devices/pcm`).  Changed values are assumed
+    ("set by the user").  Raises `InputError` for unknown paths, with the nearest valid one, and
+    for whatever the schema refuses.
     """
     node: Node = loaded.block
     for name in sorted(changes, key=_order):
         position = Position(f"{OVERRIDE} '{name}'")
         path = tuple(name.split("."))
-        change = _resolve(_node(_meant(changes[name], node, path), position), loaded.folder)
+        change = _resolve(
+            _node(_meant(changes[name], type(loaded.value), node, path), position), loaded.folder
+        )
         try:
             node = put(node, path, change, SET_BY_USER)
         except NoSuchPath:
@@ -57,17 +67,31 @@ def override(loaded: Loaded[ComponentT], changes: Mapping[str, object]) -> Loade
         raise
 
 
-def _meant(value: object, node: Node, path: KeyPath) -> object:
+def _meant(value: object, model: type[Component], node: Node, path: KeyPath) -> object:
     """A text that is set for a whole block names the file from which the block starts.
 
     A path to a YAML file counts from the working directory, as on every command line, before it
     counts from the folder of the configuration.
     """
-    if not (isinstance(value, str) and isinstance(find(node, path), Block)):
+    if not (isinstance(value, str) and _takes_block(model, node, path)):
         return value
     file = Path(value)
     here = file.suffix in _YAML_SUFFIXES and file.is_file()
     return {EXTENDS: str(file.resolve()) if here else value}
+
+
+def _takes_block(model: type[Component], node: Node, path: KeyPath) -> bool:
+    """Whether a block stands at `path`, or nothing but a block (or null) may."""
+    if isinstance(find(node, path), Block):
+        return True
+    annotation: Annotation = model
+    for depth, key in enumerate(path):
+        component = choose(annotation, find(node, path[:depth]))
+        if component is None or key not in fields_of(component):
+            return False
+        annotation = fields_of(component)[key].annotation
+    others = set(alternatives(annotation)) - set(components_of(annotation))
+    return bool(components_of(annotation)) and others <= {type(None)}
 
 
 def _order(name: str) -> tuple[int, bool, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from archsim.fields import Scalar
-from archsim.hardware.placement import Placement, PulseStatistics, UpdateCost
+from archsim.hardware.placement import Bystanders, Placement, PulseStatistics, UpdateCost
 
 if TYPE_CHECKING:
     from archsim.hardware.crossbar import Crossbar
@@ -35,17 +35,23 @@ class _UpdateCounts:
     fired_columns: Scalar
 
 
-def update_cost(crossbar: Crossbar, place: Placement, pulses: PulseStatistics) -> UpdateCost:
+def update_cost(
+    crossbar: Crossbar,
+    place: Placement,
+    pulses: PulseStatistics,
+    bystanders: Bystanders | None = None,
+) -> UpdateCost:
     """One outer-product update of a whole matrix, all its arrays in parallel.
 
     A row fires with probability p_x in each slot of every phase of its sign, that is once per sign
     of the error; a column once per sign of the input.  Blocks that share an array take turns, since
-    firing them together would also program the cells between them.
+    firing them together would also program the cells between them.  `bystanders` are lines that
+    hold other weights and do not fire.
     """
     update, circuits = crossbar.update, crossbar.periphery
     phases = update.phases(pulses.input_signs, pulses.error_signs)
     duration_s = place.blocks_per_array * update.duration_s(phases, crossbar.device.pulse_width_s)
-    count = _counts(crossbar, place, pulses)
+    count = _counts(crossbar, place, pulses, bystanders or Bystanders())
     supplied = _supplied_energy_j(crossbar, count)
     total = sum(supplied.values())
     energy = {
@@ -82,7 +88,9 @@ def peak_power_w(crossbar: Crossbar, firing_share: Scalar) -> Scalar:
     return total / crossbar.periphery.supply.efficiency / slot_s
 
 
-def _counts(crossbar: Crossbar, place: Placement, pulses: PulseStatistics) -> _UpdateCounts:
+def _counts(
+    crossbar: Crossbar, place: Placement, pulses: PulseStatistics, beside: Bystanders
+) -> _UpdateCounts:
     array, update = crossbar.array, crossbar.update
     columns, length = array.columns_per_weight, update.train_length
     rows = place.inputs * place.blocks * place.col_splits
@@ -90,19 +98,33 @@ def _counts(crossbar: Crossbar, place: Placement, pulses: PulseStatistics) -> _U
     row_turns, col_turns = update.line_turns(pulses.input_signs, pulses.error_signs)
     cells = place.inputs * place.outputs * columns * place.blocks
     both = pulses.probability_x * pulses.probability_error
-    fired = pulses.probability_x * row_turns + pulses.probability_error * col_turns
+    row_fires, col_fires = pulses.probability_x * row_turns, pulses.probability_error * col_turns
+    fired = row_fires + col_fires
     phases = update.phases(pulses.input_signs, pulses.error_signs)
     slots = phases * length
+    # Cells of bystanding rows under columns that fire, the other way round, and of both.
+    under, along = cols * beside.rows, rows * beside.cols
+    apart = place.blocks * place.row_splits * place.col_splits * beside.rows * beside.cols
+    own_cols = place.outputs * columns / place.col_splits
     return _UpdateCounts(
-        row_pulses=rows * length * pulses.probability_x * row_turns,
-        column_pulses=cols * length * pulses.probability_error * col_turns,
+        row_pulses=rows * length * row_fires,
+        column_pulses=cols * length * col_fires,
         line_slots=(rows + cols) * slots,
         coincidences=cells * length * both,
-        half_selects=cells * length * (fired - 2.0 * both),
-        idle_slots=cells * length * np.maximum(phases - fired + both, 0.0),
+        half_selects=length
+        * (cells * (fired - 2.0 * both) + under * col_fires + along * row_fires),
+        idle_slots=length
+        * (
+            cells * np.maximum(phases - fired + both, 0.0)
+            + under * (phases - col_fires)
+            + along * (phases - row_fires)
+            + apart * phases
+        ),
         slots=slots,
-        conducting=cells * place.blocks_per_array,
-        fired_columns=pulses.probability_error / pulses.error_signs,
+        conducting=(cells + under + along) * place.blocks_per_array + apart,
+        fired_columns=pulses.probability_error
+        / pulses.error_signs
+        * (own_cols / (own_cols + beside.cols)),
     )
 
 

@@ -19,6 +19,7 @@ from archsim.hardware.array import Array
 from archsim.hardware.device import Device
 from archsim.hardware.periphery import Periphery
 from archsim.hardware.placement import (
+    Bystanders,
     Direction,
     Placement,
     PulseStatistics,
@@ -28,7 +29,15 @@ from archsim.hardware.placement import (
 from archsim.hardware.read import ReadScheme
 from archsim.hardware.update import UpdateScheme
 
-__all__ = ["Crossbar", "Direction", "Placement", "PulseStatistics", "ReadCost", "UpdateCost"]
+__all__ = [
+    "Bystanders",
+    "Crossbar",
+    "Direction",
+    "Placement",
+    "PulseStatistics",
+    "ReadCost",
+    "UpdateCost",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +94,11 @@ class Crossbar:
         """One vector through a matrix, forward or transposed, `read.repeats` times."""
         return array_read.read_cost(self, place, direction)
 
-    def update_cost(self, place: Placement, pulses: PulseStatistics) -> UpdateCost:
+    def update_cost(
+        self, place: Placement, pulses: PulseStatistics, bystanders: Bystanders | None = None
+    ) -> UpdateCost:
         """One outer-product update of a whole matrix, all its arrays in parallel."""
-        return array_update.update_cost(self, place, pulses)
+        return array_update.update_cost(self, place, pulses, bystanders)
 
     def update_peak_power_w(self, firing_share: Scalar) -> Scalar:
         """Power that the supply of one array gives in a slot in which that share of lines fire."""

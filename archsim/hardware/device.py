@@ -72,6 +72,11 @@ class Device(Component):
             raise ValueError(
                 "pulse_width exceeds pulse_width_max, the longest pulse the device survives"
             )
+        if self.pulse_down_v == 0:
+            raise ValueError(
+                "pulse_down is 0 V, which moves nothing; give the amplitude of depression, negative "
+                "where its polarity is the other one"
+            )
         if self.terminals == "two_terminal" and self.drive.kind != "voltage":
             raise ValueError(
                 f"drive.kind is '{self.drive.kind}', which needs a gate apart from the channel; "
@@ -134,29 +139,3 @@ class Device(Component):
         point), so the mean device conductance is the reference.
         """
         return self.conductance_reference_siemens
-
-    @property
-    def mean_square_half_bias_v2(self) -> Scalar:
-        """(V/2)^2 averaged over the two polarities of a half-biased pulse, in V^2."""
-        return (self.pulse_up_v**2 + self.pulse_down_v**2) / 8.0
-
-    def coincidence_energy_j(self) -> Scalar:
-        """Energy of one full-amplitude pulse on one device beyond what its lines were charged with.
-
-        Three terminals: with row and column at V/2 each, the gate stack draws C*V^2 when they
-        coincide, of which the two line terms at V/2 already hold C*V^2/2; what remains is
-        C*V^2/2 plus the transferred charge.  Two terminals: V^2 * g * t of conduction.
-        Averaged over both polarities.
-        """
-        mean_v2 = 4.0 * self.mean_square_half_bias_v2
-        if self.terminals == "three_terminal":
-            return 0.5 * self.gate_capacitance_f * mean_v2 + self.transfer_energy_j
-        return mean_v2 * self.conductance_mean_siemens * self.pulse_width_s + (
-            self.transfer_energy_j
-        )
-
-    def half_select_energy_j(self) -> Scalar:
-        """Conduction energy of a device that sees V/2 for one pulse (two terminals only)."""
-        if self.terminals == "three_terminal":
-            return 0.0
-        return self.mean_square_half_bias_v2 * self.conductance_mean_siemens * self.pulse_width_s

@@ -11,6 +11,8 @@ from archsim.fields import Component, Quantity, Scalar
 
 BOLTZMANN_J_PER_K = 1.380649e-23
 ELEMENTARY_CHARGE_C = 1.602176634e-19
+# sinh is linear here to the last digit, and its quotient a number.
+LEAST_ARGUMENT = 1e-12
 
 
 class HoppingLaw(Component):
@@ -30,6 +32,7 @@ class HoppingLaw(Component):
         """sinh(x f) / sinh(x), with x = q a V / (2 k T d) at the full pulse `pulse_v`."""
         field_v = pulse_v * self.hop_distance_m / (2.0 * self.thickness_m)
         x = ELEMENTARY_CHARGE_C * np.abs(field_v) / (BOLTZMANN_J_PER_K * temperature_k)
+        x = np.maximum(x, LEAST_ARGUMENT)
         f = np.asarray(voltage_fraction, dtype=np.float64)
         # sinh(x f) / sinh(x) with both divided by exp(x), which might overflow.
         return np.exp(x * (f - 1.0)) * np.expm1(-2.0 * x * f) / np.expm1(-2.0 * x)

@@ -16,6 +16,7 @@ from archsim.fields import Scalar
 from archsim.hardware.crossbar import Crossbar
 from archsim.hardware.field_law import BOLTZMANN_J_PER_K
 from archsim.hardware.placement import PulseStatistics
+from archsim.hardware.quantisation import code_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,22 @@ def whole(crossbar: Crossbar) -> Extent:
 def line_delay_s(crossbar: Crossbar) -> Scalar:
     """Distributed RC delay of the slower line, 0.5 * r * c * n^2 (Elmore), in s.
 
-    Row lines cross `cols` cells and the other way round; unused cells load a line as well.
+    Row lines cross all columns and the other way round; unused and spare cells load a line as well,
+    behind an access transistor with its drain in the place of the gate.
     """
-    array, gate = crossbar.array, crossbar.device.gate_capacitance_f
-    return np.maximum(array.settling_s(array.cols, gate), array.settling_s(array.rows, gate))
+    array, load_f = crossbar.array, crossbar.gate_on_line_f()
+    return np.maximum(
+        array.settling_s(array.physical_cols, load_f), array.settling_s(array.physical_rows, load_f)
+    )
+
+
+def _update_delay_s(crossbar: Crossbar) -> Scalar:
+    """As `line_delay_s`, with the lines that open access transistors."""
+    array, delay = crossbar.array, line_delay_s(crossbar)
+    if array.access is None:
+        return delay
+    opening = array.settling_s(array.physical_cols, array.access.gate_capacitance_f)
+    return np.maximum(delay, opening)
 
 
 def settling_ratios(crossbar: Crossbar) -> Mapping[str, Scalar]:
@@ -48,7 +61,10 @@ def settling_ratios(crossbar: Crossbar) -> Mapping[str, Scalar]:
     """
     delay, read = line_delay_s(crossbar), crossbar.read
     slot = read.time_step_s if read.encoding == "bit_serial" else read.integration_s()
-    return {"forward read": delay / slot, "update": delay / crossbar.device.pulse_width_s}
+    return {
+        "forward read": delay / slot,
+        "update": _update_delay_s(crossbar) / crossbar.device.pulse_width_s,
+    }
 
 
 def far_amplitude(crossbar: Crossbar) -> Scalar:
@@ -123,9 +139,14 @@ def integrator_noise(crossbar: Crossbar, temperature_k: float = 300.0) -> Scalar
 
 
 def converter_noise(crossbar: Crossbar) -> Scalar:
-    """Quantisation of the converter, one step over sqrt(12), in units of (weight 1) * (input 1)."""
-    step = 2.0 * crossbar.read.output_bound / 2.0**crossbar.adc.bits
-    return np.asarray(step / np.sqrt(12.0))
+    """Quantisation of the converter, one step over sqrt(12), in units of (weight 1) * (input 1).
+
+    Twice the variance where the columns of a pair are converted apart.
+    """
+    step = code_step(crossbar.read.output_bound, crossbar.adc.bits)
+    apart = not crossbar.periphery.subtract_before_adc
+    conversions = crossbar.array.columns_per_weight if apart else 1
+    return np.asarray(step * np.sqrt(conversions / 12.0))
 
 
 def read_noise(crossbar: Crossbar, temperature_k: float = 300.0) -> Scalar:

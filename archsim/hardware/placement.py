@@ -34,6 +34,18 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
+class Bystanders:
+    """Lines beside those of an update that never fire: `rows` and `cols` for each block of an array.
+
+    Their cells hold weights of the same arrays (the other rows while one row is written), and see
+    what fires past them.
+    """
+
+    rows: Scalar = 0.0
+    cols: Scalar = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class PulseStatistics:
     """Mean firing probabilities per slot and number of signs of input and error (1 or 2)."""
 

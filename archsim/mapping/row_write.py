@@ -9,7 +9,7 @@ import numpy as np
 
 from archsim.architecture import Architecture
 from archsim.fields import Scalar
-from archsim.hardware.crossbar import Direction, Placement, PulseStatistics
+from archsim.hardware.crossbar import Bystanders, Direction, Placement, PulseStatistics
 
 # Writing a row fires the row in every slot of its train and a column in half of them.
 WRITE_DENSITY = 0.5
@@ -28,14 +28,17 @@ def row_write(
 ) -> RowWrite:
     """`reads` one-hot reads of a row, and trains of BL slots that give a device `pulses` pulses.
 
-    All columns of a row at once, both polarities one after the other.
+    All columns of a row at once, both polarities one after the other.  The other rows of the array
+    do not fire, but fired columns cross their cells.
     """
     crossbar = architecture.crossbar
     one = np.ones_like(np.asarray(place.inputs))
     one_row = Placement(one, place.outputs, place.blocks, one, one, place.col_splits)
     read = crossbar.read_cost(one_row, Direction.FORWARD)
     fired = PulseStatistics(one, WRITE_DENSITY * one, one, 2.0 * one)
-    write = crossbar.update_cost(one_row, fired)
+    rows = np.minimum(place.inputs * place.blocks_per_array, architecture.array.rows)
+    packed = place.outputs * architecture.array.columns_per_weight * (place.blocks_per_array - 1.0)
+    write = crossbar.update_cost(one_row, fired, Bystanders(rows - 1.0, packed))
     trains = np.ceil(pulses / (architecture.update.train_length * WRITE_DENSITY))
     parts = {name: reads * energy for name, energy in read.energy_j.items()}
     for component, energy in write.energy_j.items():

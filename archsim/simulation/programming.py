@@ -9,7 +9,7 @@ import numpy as np
 
 from archsim.architecture import Architecture
 from archsim.fields import FloatArray, Scalar
-from archsim.hardware.crossbar import Placement, PulseStatistics
+from archsim.hardware.crossbar import Bystanders, Placement, PulseStatistics
 from archsim.mapping import Mapping
 from archsim.mapping.row_write import row_write
 
@@ -58,8 +58,12 @@ def _largest(values: FloatArray, like: FloatArray) -> FloatArray:
 
 
 def _calibration(architecture: Architecture, place: Placement) -> tuple[Scalar, Scalar]:
-    """Time and energy of alternating pulses on all reference devices of a matrix, rows at once."""
+    """Time and energy of alternating pulses on all reference devices of a matrix, rows at once.
+
+    The columns of the other devices do not fire, but fired rows cross their cells.
+    """
     crossbar, scheme = architecture.crossbar, architecture.programming
+    columns = architecture.array.columns_per_weight
     one = np.ones_like(np.asarray(place.inputs))
     # One signed slot is one phase of a train; the reference devices are one column per weight, or
     # one column per array.
@@ -69,12 +73,16 @@ def _calibration(architecture: Architecture, place: Placement) -> tuple[Scalar, 
         outputs = np.asarray(place.outputs * one)
     references = Placement(
         place.inputs,
-        outputs / architecture.array.columns_per_weight,
+        outputs / columns,
         place.blocks,
         place.blocks_per_array,
         place.row_splits,
         place.col_splits,
     )
-    train = crossbar.update_cost(references, PulseStatistics(one, one, one, one))
+    # All columns but one of each pair, or all that share the reference.
+    others = place.outputs / place.col_splits
+    train = crossbar.update_cost(
+        references, PulseStatistics(one, one, one, one), Bystanders(cols=others)
+    )
     trains = np.ceil(scheme.calibration_pulses / architecture.update.train_length)
     return trains * train.duration_s, trains * sum(train.energy_j.values())

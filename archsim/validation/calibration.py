@@ -55,24 +55,56 @@ def fit(samples: Sequence[Sample]) -> Factors:
     used = tuple(name for name in CLASSES if any(name in s.estimate.parts for s in samples))
     if not used:
         return NO_FACTORS
-    weights, sigma = _weights(samples), FIRST_SIGMA
+    table, weights, sigma = _tabulated(samples, used), _weights(samples), FIRST_SIGMA
     logs = np.zeros(len(used))
     for _ in range(_ROUNDS):
-        logs = _robust_fit(samples, used, weights, sigma)
-        sigma = _scatter(_linearised(samples, used, logs)[0], weights)
+        logs = _robust_fit(table, weights, sigma)
+        sigma = _scatter(table.linearised(logs)[0], weights)
     return MappingProxyType(_factors(used, logs))
 
 
-def _robust_fit(
-    samples: Sequence[Sample], used: Sequence[CircuitClass], weights: FloatArray, sigma: float
-) -> FloatArray:
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Samples as arrays: `parts` [rows, classes] that factors scale, the `rest` [rows] that none does.
+
+    `sign` [rows] is -1 for inverse estimates, `offset` [rows] is ln(scale / published).
+    """
+
+    parts: FloatArray
+    rest: FloatArray
+    sign: FloatArray
+    offset: FloatArray
+
+    def linearised(self, logs: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """ln(estimate / published) [rows] and its derivative in ln(factor) [rows, classes]."""
+        scaled = self.parts * np.exp(logs)
+        total = scaled.sum(axis=1) + self.rest
+        residual = self.offset + self.sign * np.log(total)
+        return residual, self.sign[:, None] * scaled / total[:, None]
+
+
+def _tabulated(samples: Sequence[Sample], used: Sequence[CircuitClass]) -> _Table:
+    estimates = [s.estimate for s in samples]
+    parts = np.array([[e.parts.get(name, 0.0) for name in used] for e in estimates])
+    return _Table(
+        parts=parts,
+        rest=np.array(
+            [sum(p for name, p in e.parts.items() if name not in used) for e in estimates]
+        ),
+        sign=np.array([-1.0 if e.inverse else 1.0 for e in estimates]),
+        offset=np.log([s.estimate.scale / s.published for s in samples]),
+    )
+
+
+def _robust_fit(table: _Table, weights: FloatArray, sigma: float) -> FloatArray:
     """ln(factor) of each class, where residuals scatter by `sigma`."""
-    logs = np.zeros(len(used))
+    classes = table.parts.shape[1]
+    logs = np.zeros(classes)
     for _ in range(_STEPS):
-        residual, slope = _linearised(samples, used, logs)
+        residual, slope = table.linearised(logs)
         scaled = np.abs(residual) / sigma
         trust = weights * np.minimum(1.0, HUBER / np.maximum(scaled, 1e-12)) / sigma**2
-        normal = slope.T @ (trust[:, None] * slope) + np.eye(len(used)) / PRIOR_SIGMA**2
+        normal = slope.T @ (trust[:, None] * slope) + np.eye(classes) / PRIOR_SIGMA**2
         gradient = slope.T @ (trust * residual) + logs / PRIOR_SIGMA**2
         step = np.clip(np.linalg.solve(normal, gradient), -0.25, 0.25)
         logs = logs - step
@@ -129,20 +161,3 @@ def _weights(samples: Sequence[Sample]) -> FloatArray:
     """One over the rows of the sample's chip, so that chips weigh the same."""
     groups = [s.group for s in samples]
     return np.array([1.0 / groups.count(group) for group in groups])
-
-
-def _linearised(
-    samples: Sequence[Sample], used: Sequence[CircuitClass], logs: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """ln(estimate / published) [rows] and its derivative in ln(factor) [rows, classes]."""
-    factors = _factors(used, logs)
-    residual = np.empty(len(samples))
-    slope = np.zeros((len(samples), len(used)))
-    for row, sample in enumerate(samples):
-        estimate = sample.estimate
-        residual[row] = np.log(estimate.value(factors) / sample.published)
-        scaled = {name: part * factors.get(name, 1.0) for name, part in estimate.parts.items()}
-        total = sum(scaled.values())
-        sign = -1.0 if estimate.inverse else 1.0
-        slope[row] = [sign * scaled.get(name, 0.0) / total for name in used]
-    return residual, slope

@@ -22,6 +22,7 @@ from archsim.errors import InputError
 from archsim.fields import stack
 from archsim.workload.graph import OpKind, Saved
 from archsim.workload.training import TaskKind, TrainingGraph
+from tests.closeness import close
 
 PEAK = 100e12
 
@@ -55,7 +56,7 @@ def product(m: float, n: float, k: float, *, grouped: bool = False, count: float
 def test_whole_waves_of_a_big_product_run_at_the_peak(gpu: GpuSpec) -> None:
     """100 multiprocessors, 10 x 10 tiles of 128 x 128: exactly 2*m*n*k / peak."""
     time = gemm_time(product(1280, 1280, 4096), gpu, 1.0, PEAK)
-    assert time.elapsed_s[0] == pytest.approx(2 * 1280 * 1280 * 4096 / PEAK, rel=1e-12)
+    assert time.elapsed_s[0] == close(2 * 1280 * 1280 * 4096 / PEAK, rel=1e-12)
     assert time.busy_s[0] == pytest.approx(time.elapsed_s[0])
 
 
@@ -68,7 +69,7 @@ def test_a_tail_wave_costs_a_whole_wave(gpu: GpuSpec) -> None:
         )
         closed = waves * 100 * 2 * 4096 / PEAK
         found = gemm_time(product(m, n, 4096), no_split, 1.0, PEAK).elapsed_s[0]
-        assert found == pytest.approx(closed, rel=1e-12)
+        assert found == close(closed, rel=1e-12)
 
 
 def test_a_long_reduction_into_a_small_output_is_split_over_multiprocessors(gpu: GpuSpec) -> None:
@@ -107,7 +108,7 @@ def test_doubling_the_rows_at_most_doubles_the_time(gpu: GpuSpec, m: int, n: int
 def test_a_depthwise_product_avoids_the_padding_of_tensor_core_tiles(gpu: GpuSpec) -> None:
     """N = 1 fills 1/32 of the narrowest tile; the vector units do only the real work."""
     depthwise = gemm_time(product(3136, 1, 9, grouped=True, count=64), gpu, 1.0, PEAK).elapsed_s[0]
-    assert depthwise == pytest.approx(2 * 3136 * 9 * 64 / (10e12 * 0.5))
+    assert depthwise == close(2 * 3136 * 9 * 64 / (10e12 * 0.5))
     assert depthwise < gemm_time(product(3136, 1, 9, count=64), gpu, 1.0, PEAK).elapsed_s[0]
 
 

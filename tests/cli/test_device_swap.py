@@ -12,6 +12,7 @@ from archsim.config.files import names_in
 from archsim.config.loading import load
 from archsim.hardware.device import Device
 from archsim.resources import data_folder
+from tests.closeness import close
 
 Runner = Callable[..., Any]
 FOLDER = data_folder("arch_configs") / "devices"
@@ -52,8 +53,8 @@ def test_the_drive_shows_in_energy_and_area(archsim_here: Runner) -> None:
         area[kind] = found["area_by_component_m2"].get("drive_circuits", 0.0)
     assert (energy["voltage"], area["voltage"]) == (0, 0)
     # 0.25 against 1 fJ per pulse, 0.23 against 0.5 um^2 per cell.
-    assert energy["compensated"] == pytest.approx(4 * energy["current"], rel=1e-9)
-    assert area["compensated"] == pytest.approx(0.5 / 0.23 * area["current"], rel=1e-9)
+    assert energy["compensated"] == close(4 * energy["current"], rel=1e-9)
+    assert area["compensated"] == close(0.5 / 0.23 * area["current"], rel=1e-9)
     assert min(energy["current"], area["current"]) > 0
 
 
@@ -80,3 +81,18 @@ def test_devices_are_listed_with_their_figures(archsim_here: Runner) -> None:
     line = next(text for text in lines if text.startswith("protonic_onen2022"))
     figures = ["5 ns", "+10/-8.5", "11.4 nS to 234 nS", "38 %", "1e5"]
     assert " ".join(line.split()) == " ".join(["protonic_onen2022", *figures])
+
+
+@pytest.mark.parametrize(
+    ("setting", "component"),
+    [
+        ("chip.power_gating=power_gating/idle_arrays", "power_gating"),
+        ("periphery.supply=supplies/pump", "update_supply_loss"),
+    ],
+)
+def test_an_option_that_a_chip_lacks_is_switched_on_by_name(
+    archsim_here: Runner, setting: str, component: str
+) -> None:
+    """A name is the file of a block, whether or not the chip has such a block already."""
+    found = archsim_here("run", "mlp", "--arch", "protonic_256", "--set", setting, "--json")
+    assert component in found.json["accelerator"]["energy_by_component_j"]

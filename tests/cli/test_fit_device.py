@@ -16,6 +16,7 @@ from archsim.config.overriding import override
 from archsim.fitting.families import FAMILIES
 from archsim.hardware.device import Device
 from archsim.resources import data_folder
+from tests.closeness import close
 from tests.fitting.curves import curve_of, truth
 
 Runner = Callable[..., Any]
@@ -91,7 +92,7 @@ def test_what_is_known_beside_the_curve_enters_the_file(
     device = loaded.value
     assert (device.name, device.pulse_up_v, device.pulse_down_v) == ("mine", 3.0, -2.0)
     assert device.pulse_width_s == 20e-9
-    assert device.gate_capacitance_f == pytest.approx(0.174e-15)
+    assert device.gate_capacitance_f == close(0.174e-15)
     assert loaded.sources["pulse_up"].note == "given with the curve"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from archsim.cli.main import cli
+from tests.closeness import close
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -62,7 +63,7 @@ def test_settings_change_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "--arch", "protonic_256", "--json")
     before = json.loads(out)["sizes"][4]["device_noise"]
     _, out, _ = run(capsys, "--arch", "protonic_256", "--json", "--set", "read.voltage=0.4 V")
-    assert json.loads(out)["sizes"][4]["device_noise"] == pytest.approx(before / 4, rel=1e-12)
+    assert json.loads(out)["sizes"][4]["device_noise"] == close(before / 4, rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,8 @@ def test_settings_change_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
         (["--arch", "protonic_256", "--ir-drop", "2"], "--ir-drop"),
         (["--arch", "protonic_256", "--samples", "none"], "--samples"),
         ([], "--arch"),
+        (["--arch", "protonic_256", "--noise", "nan"], "no finite number"),
+        (["--arch", "protonic_256", "--samples", "inf"], "no finite number"),
         (["--arch", "protonic_256", "--arch", "rpu_4096"], "`archsim limits` takes one"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,6 +19,8 @@ from archsim.explore.array_sizes import (
 )
 from archsim.hardware import limits
 from archsim.hardware.crossbar import Direction, Placement
+from tests.closeness import close
+from tests.hardware.chips import chip
 from tests.simulation.architectures import changed
 
 PROTONIC = load_architecture("protonic_256", {}).value
@@ -32,9 +36,9 @@ def test_a_row_is_what_an_architecture_of_that_size_costs(size: int) -> None:
     cost = alone.read_cost(place, Direction.FORWARD)
     weights = size * float(np.asarray(alone.array.weight_columns))
     energy = float(np.asarray(sum(cost.energy_j.values())))
-    assert study.mac_energy_j[1] == pytest.approx(energy / weights, rel=1e-12)
-    assert study.read_noise[1] == pytest.approx(float(limits.read_noise(alone)), rel=1e-12)
-    assert study.read_s[1] == pytest.approx(float(np.asarray(cost.interval_s)), rel=1e-12)
+    assert study.mac_energy_j[1] == close(energy / weights, rel=1e-12)
+    assert study.read_noise[1] == close(float(limits.read_noise(alone)), rel=1e-12)
+    assert study.read_s[1] == close(float(np.asarray(cost.interval_s)), rel=1e-12)
 
 
 bounds = st.floats(1e-3, 10.0)
@@ -78,7 +82,7 @@ def test_the_closed_form_of_ir_drop_bounds_the_nodal_solution() -> None:
     study = size_study(PROTONIC)
     small = study.ir_drop < 0.01
     assert small.any()
-    assert study.ir_drop_nodal[small] == pytest.approx(study.ir_drop[small], rel=0.02)
+    assert study.ir_drop_nodal[small] == close(study.ir_drop[small], rel=0.02)
     assert (study.ir_drop_nodal <= study.ir_drop * 1.01).all()
     assert (study.ir_drop_nodal < 1).all()
 
@@ -95,9 +99,9 @@ def test_a_lifetime_is_the_endurance_over_the_pulses(vectors: float) -> None:
     """Runs times samples times pulses per sample use up the endurance, for any vectors."""
     life = {k: float(v or 0) for k, v in lifetime(PROTONIC, 1e6, vectors).items()}
     used = life["training_runs"] * 1e6 * life["pulses_per_device_per_sample"]
-    assert used == pytest.approx(float(np.asarray(PROTONIC.device.endurance_pulses)), rel=1e-9)
+    assert used == close(float(np.asarray(PROTONIC.device.endurance_pulses)), rel=1e-9)
     asked = float(np.asarray(PROTONIC.update.pulses_per_sample))
-    assert life["pulses_per_device_per_sample"] == pytest.approx(asked, rel=1e-9)
+    assert life["pulses_per_device_per_sample"] == close(asked, rel=1e-9)
 
 
 def naive_far_end(rc_s: float, time_s: float, nodes: int = 400) -> float:
@@ -128,3 +132,27 @@ def test_the_far_end_of_a_line_follows_the_diffusion_equation(ratio: float) -> N
     slow = changed(PROTONIC, device__pulse_width_s=delay / ratio).crossbar
     expected = naive_far_end(2.0 * ratio, 1.0)
     assert float(limits.far_amplitude(slow)) == pytest.approx(expected, abs=0.01)
+
+
+def test_lines_behind_access_transistors_settle_with_what_hangs_on_them() -> None:
+    """0.5 * R * C of the slower line: drains on data lines, gates on those that open transistors."""
+    architecture = chip("access transistors", array__spare_rows=16)
+    array = architecture.array
+    assert array.access is not None
+    side = math.sqrt(float(array.cell_pitch_m) ** 2 + float(array.access.area_m2))
+    wire_f, r = float(array.wire_capacitance_f_per_m) * side, 6.68e6 * side
+    data = 0.5 * r * (wire_f + float(array.access.drain_capacitance_f)) * 272**2
+    opening = 0.5 * r * (wire_f + float(array.access.gate_capacitance_f)) * 256**2
+    found = limits.settling_ratios(architecture.crossbar)
+    assert float(np.asarray(found["forward read"])) == close(data / 80e-9)
+    assert float(np.asarray(found["update"])) == close(max(data, opening) / 5e-9)
+
+
+@pytest.mark.parametrize(("apart", "conversions"), [(False, 1), (True, 2)])
+def test_the_noise_of_a_conversion_is_its_step_over_the_root_of_twelve(
+    apart: bool, conversions: int
+) -> None:
+    """9 bits over +-12 in 255 steps to either side; pairs converted apart take two."""
+    crossbar = chip("as shipped", periphery__subtract_before_adc=not apart).crossbar
+    expected = 12 / 255 * math.sqrt(conversions / 12)
+    assert float(limits.converter_noise(crossbar)) == close(expected)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from archsim.errors import InputError
 from archsim.explore.space import Axis, grid, grid_size, read_axis
 from archsim.units import parse_quantity
+from tests.closeness import close
 
 
 def test_a_list_is_a_set_of_choices() -> None:
@@ -37,7 +38,7 @@ def test_a_log_range_has_equal_ratios(low: float, factor: float, points: int) ->
     assert len(numbers) == points
     ratio = factor ** (1 / (points - 1))
     for i, number in enumerate(numbers):
-        assert number == pytest.approx(low * 1e-9 * ratio**i, rel=1e-9)
+        assert number == close(low * 1e-9 * ratio**i, rel=1e-9)
 
 
 @given(low=st.integers(-100, 100), width=st.integers(1, 1000), points=st.integers(2, 30))

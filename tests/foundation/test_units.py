@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archsim.units import UnitError, format_quantity, parse_quantity, parse_unit
+from tests.closeness import close
 
 PREFIXES = {
     "a": -18,
@@ -97,7 +98,7 @@ def test_each_slash_divides_by_one_symbol(parts: list[tuple[str, str]]) -> None:
     unit = parse_unit("/".join(prefix + symbol for prefix, symbol in parts))
     factors = [parse_unit(prefix + symbol) for prefix, symbol in parts]
     scale = factors[0].scale / math.prod(f.scale for f in factors[1:])
-    assert unit.scale == pytest.approx(scale, rel=1e-12)
+    assert unit.scale == close(scale, rel=1e-12)
     for axis in range(6):
         below = sum(f.dimension[axis] for f in factors[1:])
         assert unit.dimension[axis] == factors[0].dimension[axis] - below
@@ -227,7 +228,7 @@ def test_long_texts_cost_no_time() -> None:
 def test_formatted_quantities_parse_back(value: float, unit: str, digits: int) -> None:
     """What is shown is within half a unit of its last digit of what was meant."""
     text = format_quantity(value, unit, digits)
-    assert parse_quantity(text, unit) == pytest.approx(value, rel=0.51 * 10.0 ** (1 - digits))
+    assert parse_quantity(text, unit) == close(value, rel=0.51 * 10.0 ** (1 - digits))
 
 
 @given(st.floats(1e-17, 1e17), st.integers(2, 6))

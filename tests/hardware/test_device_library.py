@@ -27,6 +27,7 @@ from archsim.hardware.retention import (
     PowerLawRetention,
 )
 from archsim.resources import data_folder
+from tests.closeness import close
 
 FOLDER = data_folder("arch_configs") / "devices"
 NAMES = names_in(FOLDER)
@@ -149,7 +150,13 @@ def test_the_hopping_law_is_the_textbook_formula(f: float, hop_m: float, volts: 
     x = 1.602176634e-19 * hop_m * volts / (2 * 1.380649e-23 * 300.0 * 10e-9)
     if 1e-3 < x < 600:
         expected = math.sinh(x * f) / math.sinh(x)
-        assert float(law.step_fraction(f, volts, 300.0)) == pytest.approx(expected, rel=1e-9)
+        assert float(law.step_fraction(f, volts, 300.0)) == close(expected, rel=1e-9)
+
+
+@given(st.floats(0.0, 1.0), st.sampled_from([0.0, 1e-300, 1e-20, 1e-6]))
+def test_the_hopping_law_is_linear_where_the_field_vanishes(f: float, volts: float) -> None:
+    law = HoppingLaw(kind="sinh", hop_distance_m=0.25e-9, thickness_m=10e-9)
+    assert float(law.step_fraction(f, volts, 300.0)) == pytest.approx(f, rel=1e-6)
 
 
 def test_field_laws_without_a_field() -> None:
@@ -232,10 +239,10 @@ def test_devices_stack(name: str) -> None:
     for row, alone in enumerate((device, other)):
         for both, single in (
             (together.half_select_step_fraction(0.5), alone.half_select_step_fraction(0.5)),
-            (together.coincidence_energy_j(), alone.coincidence_energy_j()),
+            (together.half_range_siemens, alone.half_range_siemens),
         ):
             shown = np.broadcast_to(both, (2, 1))[row, 0]
-            assert float(shown) == pytest.approx(float(single), rel=1e-12)
+            assert float(shown) == close(float(single), rel=1e-12)
         states = np.linspace(-1, 1, 5)
         found = together.effective_response.step(states, Polarity.UP)
         expected = alone.effective_response.step(states, Polarity.UP)
@@ -261,3 +268,9 @@ def test_the_wrong_line_map_is_refused_with_the_remedy() -> None:
         override(loaded, {"device": "devices/pcm"})
     with pytest.raises(InputError, match="cells/three_terminal"):
         override(loaded, {"array.line_map": "cells/two_terminal"})
+
+
+def test_a_device_without_a_pulse_down_is_refused() -> None:
+    loaded = load("protonic_256", Architecture, data_folder("arch_configs"))
+    with pytest.raises(InputError, match="pulse_down is 0 V"):
+        override(loaded, {"device.pulse_down": "0 V"})

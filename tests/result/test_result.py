@@ -21,6 +21,7 @@ from archsim.result.evaluate import Evaluation, evaluate
 from archsim.result.schema import result_schema
 from archsim.simulation.program import lower
 from archsim.workload.training import TrainingOptions, training_graph
+from tests.closeness import close
 from tests.networks import Layer, chain
 from tests.simulation.architectures import changed
 
@@ -65,12 +66,12 @@ def test_layers_phases_components_and_static_energy_all_sum_to_the_step(
     done = evaluated(layers, replace(LOADED, value=architecture), batch)
     machine = done.result["accelerator"]
     total = machine["step_energy_j"]
-    assert total == pytest.approx(float(done.estimate.step_energy_j[0]), rel=1e-9)
+    assert total == close(float(done.estimate.step_energy_j[0]), rel=1e-9)
     for field in ("layer", "phase", "component"):
-        assert sum(total_by(done.energy_rows, field).values()) == pytest.approx(total, rel=1e-9)
-    assert sum(machine["energy_by_phase_j"].values()) == pytest.approx(total, rel=1e-9)
-    assert sum(machine["energy_by_component_j"].values()) == pytest.approx(total, rel=1e-9)
-    assert sum(row["energy_j"] for row in done.result["layers"]) == pytest.approx(total, rel=1e-9)
+        assert sum(total_by(done.energy_rows, field).values()) == close(total, rel=1e-9)
+    assert sum(machine["energy_by_phase_j"].values()) == close(total, rel=1e-9)
+    assert sum(machine["energy_by_component_j"].values()) == close(total, rel=1e-9)
+    assert sum(row["energy_j"] for row in done.result["layers"]) == close(total, rel=1e-9)
 
 
 @given(layers=layers, architecture=architectures, batch=st.integers(1, 64))
@@ -80,14 +81,12 @@ def test_phases_and_limits_of_time_each_sum_to_the_step(
     done = evaluated(layers, replace(LOADED, value=architecture), batch)
     machine = done.result["accelerator"]
     step = machine["step_latency_s"]
-    assert sum(machine["latency_by_phase_s"].values()) == pytest.approx(step, rel=1e-9)
-    assert sum(machine["latency_by_limit_s"].values()) == pytest.approx(step, rel=1e-9)
+    assert sum(machine["latency_by_phase_s"].values()) == close(step, rel=1e-9)
+    assert sum(machine["latency_by_limit_s"].values()) == close(step, rel=1e-9)
     assert all(0 <= (row["utilisation"] or 0) <= 1 for row in done.result["layers"])
     assert all(0 <= row["busy"] <= 1 for row in done.result["layers"])
     assert 0 <= machine["array_utilisation"] <= 1
-    assert sum(machine["area_by_component_m2"].values()) == pytest.approx(
-        machine["area_m2"], rel=1e-12
-    )
+    assert sum(machine["area_by_component_m2"].values()) == close(machine["area_m2"], rel=1e-12)
 
 
 def test_every_assumption_of_the_shipped_architecture_has_a_source_or_says_assumed() -> None:
@@ -174,7 +173,7 @@ def test_time_to_wake_arrays_is_attributed_like_the_rest(mode: str) -> None:
     )
     machine = evaluated([Layer(64, 64, norm=True), Layer(64, 32)], gated, 5).result["accelerator"]
     for split in ("latency_by_phase_s", "latency_by_limit_s"):
-        assert sum(machine[split].values()) == pytest.approx(machine["step_latency_s"], rel=1e-9)
+        assert sum(machine[split].values()) == close(machine["step_latency_s"], rel=1e-9)
     awake = evaluated(
         [Layer(64, 64, norm=True), Layer(64, 32)],
         override(LOADED, {"schedule.mode": mode}),

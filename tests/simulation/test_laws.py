@@ -15,6 +15,7 @@ from archsim.resources import data_folder
 from archsim.simulation.estimate import Estimate, estimate
 from archsim.simulation.program import Program, lower
 from archsim.workload.training import TaskKind, TrainingOptions, training_graph
+from tests.closeness import close
 from tests.networks import Layer, chain
 from tests.simulation.architectures import changed
 
@@ -152,7 +153,7 @@ def test_input_gradients_move_data_as_a_forward_read_of_the_transpose_would(
                 priced.costs.energy_j["adc"][0, task],
             )
         )
-    assert found[0] == pytest.approx(found[1], rel=1e-9)
+    assert found[0] == close(found[1], rel=1e-9)
 
 
 @given(layers=layers, architecture=architectures, batch=batches)
@@ -168,7 +169,7 @@ def test_energy_is_counts_times_costs_plus_static_power_times_time(
             dynamic += energy[0, task] * (1 if program.per_step[task] else batch)
     static = sum(power[0] for power in priced.static_power_w.values())
     total = dynamic + static * priced.step_latency_s[0]
-    assert priced.step_energy_j[0] == pytest.approx(total, rel=1e-9)
+    assert priced.step_energy_j[0] == close(total, rel=1e-9)
 
 
 FASTER = [
@@ -222,8 +223,8 @@ def test_configurations_priced_together_equal_each_priced_alone(
     together = estimate(program, variants, sizes)
     for i, (variant, batch) in enumerate(zip(variants, sizes, strict=True)):
         alone = estimate(program, [variant], [batch])
-        assert together.step_latency_s[i] == pytest.approx(alone.step_latency_s[0], rel=1e-12)
-        assert together.step_energy_j[i] == pytest.approx(alone.step_energy_j[0], rel=1e-12)
+        assert together.step_latency_s[i] == close(alone.step_latency_s[0], rel=1e-12)
+        assert together.step_energy_j[i] == close(alone.step_energy_j[0], rel=1e-12)
         assert together.area_m2[i] == alone.area_m2[0]
         assert (together.mapping.copies[i] == alone.mapping.copies[0]).all()
 
@@ -267,4 +268,4 @@ def test_equal_stages_in_a_pipeline_take_fill_plus_one_interval_per_sample() -> 
     interval = 7 * (80e-9 + 16 * 5e-9)
     for batch in (1, 2, 50):
         step = estimate(program, [quiet], [batch]).step_latency_s[0]
-        assert step == pytest.approx((5 + batch - 1) * interval, rel=1e-9)
+        assert step == close((5 + batch - 1) * interval, rel=1e-9)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 
 from archsim.architecture import Architecture
@@ -13,6 +12,7 @@ from archsim.simulation.columns import SHARED_RESOURCES
 from archsim.simulation.estimate import Estimate, estimate
 from archsim.simulation.program import lower
 from archsim.workload.training import TrainingOptions, training_graph
+from tests.closeness import close
 from tests.networks import Layer, chain
 from tests.simulation.test_laws import architectures, batches, layers
 
@@ -36,10 +36,10 @@ def busy_table(found: Estimate) -> np.ndarray:
 def check(found: Estimate, batch: int) -> None:
     table, timeline = busy_table(found), found.timeline
     repeats = np.where(timeline.segments.per_step, 1.0, float(batch))
-    assert timeline.bottleneck_s[0] == pytest.approx(table.max(axis=1), rel=1e-12)
+    assert timeline.bottleneck_s[0] == close(table.max(axis=1), rel=1e-12)
     chosen = table[np.arange(len(table)), timeline.bottleneck[0]]
-    assert chosen == pytest.approx(table.max(axis=1), rel=1e-12)
-    assert timeline.resource_s[0] == pytest.approx((table * repeats[:, None]).sum(axis=0), rel=1e-9)
+    assert chosen == close(table.max(axis=1), rel=1e-12)
+    assert timeline.resource_s[0] == close((table * repeats[:, None]).sum(axis=0), rel=1e-9)
     assert len(timeline.resources) == table.shape[1]
 
 

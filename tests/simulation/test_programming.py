@@ -10,7 +10,7 @@ from archsim.architecture import Architecture
 from archsim.config.loading import load
 from archsim.config.overriding import override
 from archsim.fields import stack
-from archsim.hardware.crossbar import Direction, Placement, PulseStatistics
+from archsim.hardware.crossbar import Bystanders, Direction, Placement, PulseStatistics
 from archsim.resources import data_folder
 from archsim.simulation.estimate import estimate
 from archsim.simulation.program import lower
@@ -40,7 +40,7 @@ def test_programming_is_that_of_going_through_the_rows() -> None:
     crossbar = one.crossbar
     row = Placement(1, 128, 1, 1, 1, 1)
     read = crossbar.read_cost(row, Direction.FORWARD)
-    write = crossbar.update_cost(row, PulseStatistics(1.0, 0.5, 1.0, 2.0))
+    write = crossbar.update_cost(row, PulseStatistics(1.0, 0.5, 1.0, 2.0), Bystanders(199.0, 0.0))
     seconds, joules = 0.0, 0.0
     for _ in range(2):
         for _ in range(200):

@@ -18,6 +18,7 @@ from archsim.validation.claims.claim import Claim, Verdict, verdict
 from archsim.validation.claims.network_step import network_step
 from archsim.validation.claims.register import CLAIMS, judge_claims
 from archsim.validation.claims.yardsticks import Court, Yardsticks, load_court
+from tests.closeness import close
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +125,7 @@ def test_endurance_is_pulses_per_sample_times_samples(court: Court) -> None:
 def test_time_is_constant_up_to_the_physical_limits(court: Court) -> None:
     claim = array_claims.constant_time(court)
     times = [f.value for f in claim.figures if f.name.startswith("product")]
-    assert max(times) == pytest.approx(min(times))
+    assert max(times) == close(min(times))
     assert claim.verdict is Verdict.CONDITIONS
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archsim.validation.estimate import CircuitClass, Estimate, summed, total
+from tests.closeness import close
 
 PARTS = st.dictionaries(
     st.sampled_from(list(CircuitClass)), st.floats(1e-15, 1e3), min_size=1, max_size=5
@@ -23,7 +24,7 @@ def test_an_inverse_estimate_is_the_scale_over_the_sum(
     direct = Estimate(parts, "J", "energy", "prediction", scale)
     inverse = Estimate(parts, "OPS/W", "energy", "prediction", scale, inverse=True)
     assert direct.value() * inverse.value() == pytest.approx(scale**2)
-    assert direct.value() == pytest.approx(scale * math.fsum(parts.values()))
+    assert direct.value() == close(scale * math.fsum(parts.values()))
 
 
 @given(parts=PARTS, factors=FACTORS)
@@ -31,7 +32,7 @@ def test_factors_multiply_the_parts_of_their_class(
     parts: dict[CircuitClass, float], factors: dict[CircuitClass, float]
 ) -> None:
     found = Estimate(parts, "J", "energy", "prediction").value(factors)
-    assert found == pytest.approx(sum(factors.get(name, 1.0) * p for name, p in parts.items()))
+    assert found == close(sum(factors.get(name, 1.0) * p for name, p in parts.items()))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from archsim.validation.comparison import compare
 from archsim.validation.configurations.rollup import Rollup
 from archsim.validation.estimate import Estimate
 from archsim.validation.published import load_system
+from tests.closeness import close
 
 # Component table of ISAAC-CE: mW and mm^2 of one unit, of a tile without its units, of the links.
 IMA = [
@@ -57,7 +58,7 @@ def estimates(name: str) -> dict[str, float]:
 def test_isaac_sums_are_those_of_the_table(quantity: str, column: int, scale: float) -> None:
     found = estimates("isaac_ce")
     for name, value in isaac_sums(column).items():
-        assert found[f"{name}.{quantity}"] * scale == pytest.approx(value, rel=1e-12)
+        assert found[f"{name}.{quantity}"] * scale == close(value, rel=1e-12)
 
 
 def test_isaac_is_reproduced_to_the_rounding_of_the_paper() -> None:

@@ -54,8 +54,9 @@ class PulseCountInput(Component):
 class LadderInput(Component):
     """`ladders` R-2R ladders of `unit_resistance` between ground and `reference`, on for a pass.
 
-    With independent bits that are one with probability 1/2, an n-bit ladder in voltage mode takes
-    (n + 1) / 12 of reference^2 / R on average: a bit alone sees 3R, and all bits together 3R.
+    With independent bits that are one with probability 1/2, an n-bit ladder in voltage mode, its
+    output unloaded, takes (3n + 2 - 2 / 4^n) / 36 of reference^2 / R on average: one bit drives 4R,
+    a bit inside a long ladder sees 3R.
     """
 
     component: ClassVar[str] = "input_ladders"
@@ -67,7 +68,8 @@ class LadderInput(Component):
     def energy_j(self, node_m: float, supply_v: float, input_bits: float, pass_s: float) -> float:
         """Static current over the pass, and the input register."""
         volts = self.reference_share * supply_v
-        watts = (input_bits + 1.0) / 12.0 * volts**2 / self.unit_resistance_ohm
+        share = (3.0 * input_bits + 2.0 - 2.0 * exp2(-2.0 * input_bits)) / 36.0
+        watts = share * volts**2 / self.unit_resistance_ohm
         register = input_bits * flip_flop_energy_j(node_m, supply_v)
         return self.ladders * watts * pass_s + register
 

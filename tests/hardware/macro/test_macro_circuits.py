@@ -21,6 +21,7 @@ from archsim.hardware.macro.technology import (
     full_adder_energy_j,
     terminal_capacitance_f,
 )
+from tests.closeness import close
 
 NODE = 65e-9
 BITS = st.integers(1, 12)
@@ -53,7 +54,7 @@ def test_a_ladder_takes_what_nodal_analysis_of_all_codes_gives(bits: int) -> Non
     ladder = LadderInput(kind="ladder", ladders=1, unit_resistance_ohm=5e3, reference_share=0.5)
     register = bits * flip_flop_energy_j(NODE, 1.0)
     found = ladder.energy_j(NODE, 1.0, bits, 1e-9) - register
-    assert found == pytest.approx(float(expected) * 1e-9, rel=1e-9)
+    assert found == close(float(expected) * 1e-9, rel=1e-9)
 
 
 def test_a_driver_chain_adds_two_thirds_of_its_load() -> None:
@@ -65,13 +66,13 @@ def test_a_driver_chain_adds_two_thirds_of_its_load() -> None:
 def test_a_line_is_charged_from_its_upper_supply() -> None:
     line = Line(axis="row", per_axis=1, cell_pitch_m=1e-6, terminals=2, toggles="each_pass")
     load = 100 * (WIRE_F_PER_M * 1e-6 + 2 * terminal_capacitance_f(NODE))
-    assert line.load_f(100, NODE) == pytest.approx(load)
-    assert line.energy_j(100, NODE, 0.8) == pytest.approx(DRIVER_FACTOR * load * 0.64)
+    assert line.load_f(100, NODE) == close(load)
+    assert line.energy_j(100, NODE, 0.8) == close(DRIVER_FACTOR * load * 0.64)
     raised = line.model_copy(update={"low_v": 0.5, "high_v": 1.2, "driver_capacitance_f": 1e-14})
-    assert raised.energy_j(100, NODE, 0.8) == pytest.approx((load + 1e-14) * 0.7 * 1.2)
+    assert raised.energy_j(100, NODE, 0.8) == close((load + 1e-14) * 0.7 * 1.2)
     alone = line.model_copy(update={"driven": False, "capacitor_f": 4e-15})
-    assert alone.energy_j(100, NODE, 0.8) == pytest.approx((load + 4e-15) * 0.64)
-    assert alone.footprint_m2(100, NODE) == pytest.approx(4e-15 / 2e-3)
+    assert alone.energy_j(100, NODE, 0.8) == close((load + 4e-15) * 0.64)
+    assert alone.footprint_m2(100, NODE) == close(4e-15 / 2e-3)
 
 
 @given(st.integers(1, 4096), st.integers(1, 4096), NODES, SUPPLIES)
@@ -97,7 +98,7 @@ def test_a_flash_converter_counts_its_comparators(
         + counting_adders(bits) * full_adder_energy_j(node_m, supply_v)
         + bits * flip_flop_energy_j(node_m, supply_v)
     )
-    assert found == pytest.approx(expected)
+    assert found == close(expected)
 
 
 def test_a_successive_approximation_steps_through_its_registers() -> None:
@@ -108,14 +109,14 @@ def test_a_successive_approximation_steps_through_its_registers() -> None:
         energy += 2 * bits * flip_flop_energy_j(NODE, supply)
         energy += comparator_energy_j(bits, NODE, supply, supply) if step < bits else 0.0
     found = SarConverter(kind="sar", bits=bits).energy_j(NODE, supply, supply)
-    assert found == pytest.approx(energy)
+    assert found == close(energy)
 
 
 def test_two_more_bits_take_sixteen_times_the_quiet_capacitance() -> None:
     """Noise of a comparator falls with the square of the step: 4 per bit."""
     own = 40 * terminal_capacitance_f(NODE)
     noisy = [comparator_energy_j(bits, NODE, 1.0, 1.0) - own for bits in (8, 10)]
-    assert noisy[1] == pytest.approx(16 * noisy[0])
+    assert noisy[1] == close(16 * noisy[0])
 
 
 @given(st.integers(1, 7), NODES, SUPPLIES, st.floats(1.0, 1.5))
@@ -146,14 +147,14 @@ def test_input_circuits_are_monotone_in_bits(
 
 def test_cells_follow_their_closed_forms() -> None:
     capacitive = CapacitiveCell(kind="capacitive", capacitance_f=2e-15)
-    assert capacitive.energy_j(0.8, 0.5, 0.25) == pytest.approx(2e-15 * 0.64 * 0.125)
+    assert capacitive.energy_j(0.8, 0.5, 0.25) == close(2e-15 * 0.64 * 0.125)
     resistive = ResistiveCell(kind="resistive", conductance_siemens=2e-6, read_v=0.5, pulse_s=1e-8)
-    assert resistive.energy_j(1.8, 0.5, 0.9) == pytest.approx(0.25 * 2e-6 * 1e-8 * 0.5)
+    assert resistive.energy_j(1.8, 0.5, 0.9) == close(0.25 * 2e-6 * 1e-8 * 0.5)
     assert PassiveCell(kind="passive").energy_j(1.0, 1.0, 1.0) == 0.0
 
 
 def test_a_pass_gate_grows_with_the_current_of_its_line() -> None:
     one = pass_gate_area_m2(1e5, 100, 0.25, 32e-9)
-    assert pass_gate_area_m2(1e5, 400, 0.25, 32e-9) == pytest.approx(4 * one)
-    assert pass_gate_area_m2(1e6, 100, 0.25, 32e-9) == pytest.approx(one / 10)
-    assert pass_gate_area_m2(1e5, 100, 0.5, 32e-9) == pytest.approx(one / 2)
+    assert pass_gate_area_m2(1e5, 400, 0.25, 32e-9) == close(4 * one)
+    assert pass_gate_area_m2(1e6, 100, 0.25, 32e-9) == close(one / 10)
+    assert pass_gate_area_m2(1e5, 100, 0.5, 32e-9) == close(one / 2)

@@ -17,6 +17,7 @@ from archsim.hardware.macro.technology import (
     full_adder_energy_j,
     terminal_capacitance_f,
 )
+from tests.closeness import close
 
 WORDS = {"axis": "row", "per_axis": 1, "cell_pitch": "1 um", "terminals": 1}
 
@@ -80,7 +81,7 @@ def test_energies_are_counts_times_unit_energies() -> None:
         expected["output_logic"] += 3 * flip_flop_energy_j(65e-9, 1.0)
         expected["output_logic"] += 5 * full_adder_energy_j(65e-9, 1.0)
         expected["neuron"] += 1e-12
-    assert found == pytest.approx(expected)
+    assert found == close(expected)
 
 
 def test_banks_are_read_over_a_local_line() -> None:
@@ -88,7 +89,7 @@ def test_banks_are_read_over_a_local_line() -> None:
     array = {"rows": 8, "cols": 12, "cols_per_conversion": 4, "banks": 8, "cell_area": "4 um^2"}
     found = macro(array=array).energy_j(point(supply_v=0.8))["bank_lines"].value
     load = 8 * (2e-10 * 2e-6 + terminal_capacitance_f(65e-9))
-    assert found == pytest.approx(96 * 0.5 * load * 0.64)
+    assert found == close(96 * 0.5 * load * 0.64)
     assert "bank_lines" not in macro().energy_j(point())
 
 
@@ -127,9 +128,9 @@ def test_energy_and_area_grow_with_the_array(rows: int, more: int) -> None:
 def test_the_larger_of_transistors_and_capacitor_takes_the_area() -> None:
     """A capacitor lies above its cell: 2 fF at 2 fF per um^2 are 1 um^2."""
     stated = macro().area_m2()["cells"]
-    assert (stated.value, stated.stated) == (pytest.approx(96 * 2e-12), True)
+    assert (stated.value, stated.stated) == (close(96 * 2e-12), True)
     wide = macro(cell={"kind": "capacitive", "capacitance": "8 fF"}).area_m2()["cells"]
-    assert (wide.value, wide.stated) == (pytest.approx(96 * 4e-12), False)
+    assert (wide.value, wide.stated) == (close(96 * 4e-12), False)
 
 
 @given(st.integers(1, 8), st.integers(1, 10))
@@ -170,7 +171,7 @@ def test_phases_divide_the_magnitude(inputs: int, outputs: int, most: int, singl
 
 def test_a_clocked_macro_needs_a_clock() -> None:
     clocked = macro(timing={"kind": "clocked", "cycles": 10}, encoding={"kind": "bit_serial"})
-    assert clocked.vector_s(point(clock_hz=1e9)) == pytest.approx(4 * 10e-9)
+    assert clocked.vector_s(point(clock_hz=1e9)) == close(4 * 10e-9)
     with pytest.raises(ValueError, match="clock"):
         clocked.vector_s(point())
 
@@ -204,7 +205,7 @@ def test_an_adder_array_by_loops() -> None:
                 expected["cells"] += 2 * full_adder_energy_j(65e-9, 0.8)
         for _register in range(4 * 24):
             expected["registers"] += flip_flop_energy_j(65e-9, 0.8)
-    assert array.energy_j(3, 4, 0.8) == pytest.approx(expected)
+    assert array.energy_j(3, 4, 0.8) == close(expected)
     assert (array.growth_bits, array.outputs(4), array.operations(4)) == (4, 3, 2 * 16 * 3)
 
 
@@ -217,6 +218,6 @@ def test_wider_weights_are_slower_and_a_higher_supply_faster(
     assert period < array.cycle_s(bits + 1, registers, supply_v)
     assert period >= array.cycle_s(bits, registers, supply_v * ratio)
     assert period >= array.cycle_s(bits, registers + 1, supply_v)
-    assert array.vector_s(bits, bits, registers, supply_v, pipelined=False) == pytest.approx(
+    assert array.vector_s(bits, bits, registers, supply_v, pipelined=False) == close(
         (registers + 1) * array.vector_s(bits, bits, registers, supply_v, pipelined=True)
     )
