@@ -13,9 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from archsim.fields import Scalar
+from archsim.hardware.array_update import line_voltages
 from archsim.hardware.crossbar import Crossbar
+from archsim.hardware.device import ROOM_TEMPERATURE_K
 from archsim.hardware.field_law import BOLTZMANN_J_PER_K
-from archsim.hardware.placement import PulseStatistics
+from archsim.hardware.placement import Direction, PulseStatistics
 from archsim.hardware.quantisation import code_step
 
 
@@ -57,14 +59,29 @@ def settling_ratios(crossbar: Crossbar) -> Mapping[str, Scalar]:
     """Distributed RC delay of a line over the time it is given; above 1 it does not settle.
 
     Reads have the integration time, or one slot of it if inputs are fed bit by bit; updates have
-    one pulse.
+    what the driver's edge leaves of a pulse.
     """
-    delay, read = line_delay_s(crossbar), crossbar.read
-    slot = read.time_step_s if read.encoding == "bit_serial" else read.integration_s()
+    pulse_s = crossbar.device.pulse_width_s
+    # What the driver's edge leaves of a pulse; an edge as long as the pulse leaves next to nothing.
+    left_s = np.maximum(pulse_s - edge_s(crossbar), 1e-6 * pulse_s)
     return {
-        "forward read": delay / slot,
-        "update": _update_delay_s(crossbar) / crossbar.device.pulse_width_s,
+        "forward read": line_delay_s(crossbar) / crossbar.read.slot_s,
+        "update": _update_delay_s(crossbar) / left_s,
     }
+
+
+def edge_s(crossbar: Crossbar) -> Scalar:
+    """Time that the update drivers take to charge their slower line, in s: C V over the current."""
+    driver, lines = crossbar.periphery.pulse_driver, line_voltages(crossbar)
+
+    def edge(line_f: Scalar, swing_v: Scalar) -> Scalar:
+        return line_f * swing_v / (driver.width(line_f, swing_v) * driver.drive_current_a)
+
+    rows_s, columns_s = (
+        edge(lines.row_f, lines.row_swing_v),
+        edge(lines.column_f, lines.column_swing_v),
+    )
+    return np.maximum(rows_s, columns_s)
 
 
 def far_amplitude(crossbar: Crossbar) -> Scalar:
@@ -105,56 +122,83 @@ def weight_conductance_siemens(crossbar: Crossbar) -> Scalar:
 
 
 def unit_charge_c(crossbar: Crossbar) -> Scalar:
-    """Charge on a line that stands for weight 1 times input 1, in coulomb."""
+    """Charge on a line that stands for weight 1 times input 1 in one conversion, in coulomb."""
     read = crossbar.read
-    return weight_conductance_siemens(crossbar) * read.voltage_v * read.integration_s()
+    return weight_conductance_siemens(crossbar) * read.voltage_v * read.slot_s
 
 
-def device_noise(crossbar: Crossbar, temperature_k: float = 300.0) -> Scalar:
-    """Johnson noise of one full column, in units of (weight 1) * (input 1), one sigma.
+def bit_weight(crossbar: Crossbar) -> Scalar:
+    """Noise of an output over that of each of its conversions; 1 unless inputs are fed bit by bit.
 
-    A line of `rows` devices of mean conductance G integrated for t has charge noise
-    sqrt(2 k T G rows t).  All cells of a column count, since each joins it to a driven or grounded
-    row.  Differential pairs add the noise of two columns.
+    Bits that are converted one by one are added with weights 2^b / (2^n - 1), their noise in
+    quadrature: sqrt((4^n - 1) / 3) / (2^n - 1).
+    """
+    read = crossbar.read
+    if read.encoding != "bit_serial":
+        return 1.0
+    bits = np.asarray(read.input_bits, dtype=np.float64)
+    return np.asarray(np.sqrt((4.0**bits - 1.0) / 3.0) / (2.0**bits - 1.0))
+
+
+def device_noise(
+    crossbar: Crossbar,
+    direction: Direction = Direction.FORWARD,
+    temperature_k: float = ROOM_TEMPERATURE_K,
+) -> Scalar:
+    """Johnson noise of one output, in units of (weight 1) * (input 1), one sigma.
+
+    A line of N devices of mean conductance G integrated for t has charge noise sqrt(2 k T G N t).
+    All cells of a line count, since each joins it to a driven or grounded one.  A forward output is
+    the difference of two columns, those of a pair or one and its reference; a transposed one is a
+    row.
     """
     array, device, read = crossbar.array, crossbar.device, crossbar.read
-    total = array.columns_per_weight * array.rows * device.conductance_mean_siemens
-    charge = np.sqrt(2.0 * BOLTZMANN_J_PER_K * temperature_k * total * read.integration_s())
-    return np.asarray(charge / unit_charge_c(crossbar))
+    cells = 2.0 * array.rows if direction is Direction.FORWARD else array.cols
+    total = cells * device.conductance_mean_siemens
+    charge = np.sqrt(2.0 * BOLTZMANN_J_PER_K * temperature_k * total * read.slot_s)
+    return np.asarray(charge / unit_charge_c(crossbar) * bit_weight(crossbar))
 
 
-def integrator_noise(crossbar: Crossbar, temperature_k: float = 300.0) -> Scalar:
+def _conversions(crossbar: Crossbar, direction: Direction) -> int:
+    """Lines that are integrated and converted apart for one output.
+
+    Both columns of a pair unless they are subtracted before; a shared reference column always.
+    """
+    if direction is Direction.TRANSPOSED:
+        return 1
+    shared = crossbar.array.encoding == "reference"
+    return 2 if shared or not crossbar.periphery.subtract_before_adc else 1
+
+
+def integrator_noise(
+    crossbar: Crossbar,
+    direction: Direction = Direction.FORWARD,
+    temperature_k: float = ROOM_TEMPERATURE_K,
+) -> Scalar:
     """kT/C noise of the integrating capacitors, in units of (weight 1) * (input 1), one sigma.
 
     The capacitor holds `read.output_bound` units of charge at a swing of `read.output_swing`; its
-    reset leaves sqrt(k T C) of charge, once per column of a pair unless pairs share an integrator.
+    reset leaves sqrt(k T C) of charge.  A transimpedance amplifier is taken to have as much.
     """
-    array, read = crossbar.array, crossbar.read
-    unit = unit_charge_c(crossbar)
-    capacitance = read.output_bound * unit / read.output_swing_v
-    shared = crossbar.periphery.subtract_before_adc or array.encoding == "reference"
-    columns = 1 if shared else array.columns_per_weight
-    charge = np.sqrt(columns * BOLTZMANN_J_PER_K * temperature_k * capacitance)
-    return np.asarray(charge / unit)
+    read, unit = crossbar.read, unit_charge_c(crossbar)
+    capacitance = _conversions(crossbar, direction) * read.output_bound * unit / read.output_swing_v
+    charge = np.sqrt(BOLTZMANN_J_PER_K * temperature_k * capacitance)
+    return np.asarray(charge / unit * bit_weight(crossbar))
 
 
-def converter_noise(crossbar: Crossbar) -> Scalar:
-    """Quantisation of the converter, one step over sqrt(12), in units of (weight 1) * (input 1).
-
-    Twice the variance where the columns of a pair are converted apart.
-    """
+def converter_noise(crossbar: Crossbar, direction: Direction = Direction.FORWARD) -> Scalar:
+    """Quantisation of the converter, one step over sqrt(12), in units of (weight 1) * (input 1)."""
     step = code_step(crossbar.read.output_bound, crossbar.adc.bits)
-    apart = not crossbar.periphery.subtract_before_adc
-    conversions = crossbar.array.columns_per_weight if apart else 1
-    return np.asarray(step * np.sqrt(conversions / 12.0))
+    noise = step * np.sqrt(_conversions(crossbar, direction) / 12.0)
+    return np.asarray(noise * bit_weight(crossbar))
 
 
-def read_noise(crossbar: Crossbar, temperature_k: float = 300.0) -> Scalar:
+def read_noise(crossbar: Crossbar, direction: Direction = Direction.FORWARD) -> Scalar:
     """Noise of one full read: devices, integrator and converter, in quadrature, one sigma."""
     variance = (
-        np.square(device_noise(crossbar, temperature_k))
-        + np.square(integrator_noise(crossbar, temperature_k))
-        + np.square(converter_noise(crossbar))
+        np.square(device_noise(crossbar, direction))
+        + np.square(integrator_noise(crossbar, direction))
+        + np.square(converter_noise(crossbar, direction))
     )
     return np.asarray(np.sqrt(variance))
 

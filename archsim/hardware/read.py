@@ -37,6 +37,11 @@ class ReadScheme(Component):
             return self.input_bits * self.time_step_s
         return self.time_step_s
 
+    @property
+    def slot_s(self) -> Scalar:
+        """Time that is integrated before each conversion: one step if inputs are fed bit by bit."""
+        return self.time_step_s if self.encoding == "bit_serial" else self.integration_s()
+
     def conversions_per_output(self) -> Scalar:
         """Conversions that one output needs: one per bit when inputs are fed serially."""
         return self.input_bits if self.encoding == "bit_serial" else 1.0

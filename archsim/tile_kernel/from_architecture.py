@@ -41,14 +41,12 @@ def read_parameters(
 def analog_noise(crossbar: Crossbar, direction: Direction) -> float:
     """Noise before the converter, devices and integrator, one sigma per conversion.
 
-    In units of weight 1 times input 1, from `archsim.hardware.limits`.  A transposed read senses
-    rows, each with all cells of the physical columns on it and one integrator.  With bit-serial
-    inputs each conversion has one slot of the integration time, and its unit of charge: both
-    noises then grow with the root of the number of slots.
+    In units of weight 1 times input 1, from `archsim.hardware.limits`.
     """
-    seen = crossbar if direction is Direction.FORWARD else _rows_sensed(crossbar)
-    variance = np.square(limits.device_noise(seen)) + np.square(limits.integrator_noise(seen))
-    return float(math.sqrt(variance * float(crossbar.read.conversions_per_output())))
+    variance = np.square(limits.device_noise(crossbar, direction)) + np.square(
+        limits.integrator_noise(crossbar, direction)
+    )
+    return float(math.sqrt(variance) / float(limits.bit_weight(crossbar)))
 
 
 def ir_drop(crossbar: Crossbar, direction: Direction) -> IrDrop | None:
@@ -71,16 +69,6 @@ def ir_drop(crossbar: Crossbar, direction: Direction) -> IrDrop | None:
         reference=float(crossbar.device.conductance_reference_siemens) / unit,
         layout=crossbar.array.encoding,
         ends="far" if far else "near",
-    )
-
-
-def _rows_sensed(crossbar: Crossbar) -> Crossbar:
-    """The array turned, so that its rows are the columns that are sensed."""
-    array = crossbar.array.model_copy(
-        update={"rows": crossbar.array.cols, "cols": crossbar.array.rows, "encoding": "reference"}
-    )
-    return Crossbar(
-        crossbar.device, array, crossbar.read, crossbar.update, crossbar.periphery, crossbar.adc
     )
 
 

@@ -129,7 +129,8 @@ def test_the_far_end_of_a_line_follows_the_diffusion_equation(ratio: float) -> N
     """The first mode gives what a ladder of resistors and capacitors reaches in a pulse."""
     crossbar = PROTONIC.crossbar
     delay = float(np.asarray(limits.line_delay_s(crossbar)))
-    slow = changed(PROTONIC, device__pulse_width_s=delay / ratio).crossbar
+    pulse_s = delay / ratio + float(np.asarray(limits.edge_s(crossbar)))
+    slow = changed(PROTONIC, device__pulse_width_s=pulse_s).crossbar
     expected = naive_far_end(2.0 * ratio, 1.0)
     assert float(limits.far_amplitude(slow)) == pytest.approx(expected, abs=0.01)
 
@@ -145,7 +146,8 @@ def test_lines_behind_access_transistors_settle_with_what_hangs_on_them() -> Non
     opening = 0.5 * r * (wire_f + float(array.access.gate_capacitance_f)) * 256**2
     found = limits.settling_ratios(architecture.crossbar)
     assert float(np.asarray(found["forward read"])) == close(data / 80e-9)
-    assert float(np.asarray(found["update"])) == close(max(data, opening) / 5e-9)
+    left_s = 5e-9 - float(np.asarray(limits.edge_s(architecture.crossbar)))
+    assert float(np.asarray(found["update"])) == close(max(data, opening) / left_s)
 
 
 @pytest.mark.parametrize(("apart", "conversions"), [(False, 1), (True, 2)])

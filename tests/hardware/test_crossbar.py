@@ -11,7 +11,7 @@ from archsim.architecture import Architecture
 from archsim.config.loading import load
 from archsim.hardware.adc import survey_area_m2, survey_energy_j
 from archsim.hardware.crossbar import Crossbar, Direction, Placement, PulseStatistics
-from archsim.hardware.limits import device_noise, ir_drop, settling_ratios
+from archsim.hardware.limits import device_noise, edge_s, ir_drop, settling_ratios
 from archsim.resources import data_folder
 from tests.closeness import close
 from tests.simulation.architectures import changed
@@ -88,17 +88,48 @@ def test_converter_energy_and_area_are_those_of_the_published_table(
 
 def test_noise_of_the_published_device_is_the_published_check() -> None:
     """Reference `check.noise_onen_0.1V`: 0.162 for 256 devices of 122 nS read for 80 ns."""
-    architecture = changed(
-        PROTONIC, device__conductance_reference_siemens=122e-9, array__encoding="reference"
+    architecture = changed(PROTONIC, device__conductance_reference_siemens=122e-9)
+    # An output is the difference of two columns, the check is of one.
+    assert float(device_noise(architecture.crossbar)) == close(0.162 * 2**0.5, rel=0.01)
+
+
+def test_a_reference_column_is_as_noisy_as_the_column_it_is_compared_with() -> None:
+    """The devices' noise of an output is that of two columns under either encoding."""
+    shared = changed(PROTONIC, array__encoding="reference")
+    assert float(device_noise(shared.crossbar)) == close(float(device_noise(PROTONIC.crossbar)))
+
+
+@pytest.mark.parametrize("bits", [1, 4, 7])
+def test_bits_that_are_read_one_by_one_add_their_noise_by_weight(bits: int) -> None:
+    """The closed form equals the sum over bits of weight squared times the noise of a slot."""
+    serial = changed(
+        PROTONIC, read__encoding="bit_serial", read__input_bits=bits, read__time_step_s=10e-9
     )
-    assert float(device_noise(architecture.crossbar)) == close(0.162, rel=0.01)
+    slot = changed(PROTONIC, read__encoding="amplitude", read__time_step_s=10e-9)
+    weights = np.array([2.0**b for b in range(bits)]) / (2.0**bits - 1)
+    expected = float(device_noise(slot.crossbar)) * np.sqrt((weights**2).sum())
+    assert float(device_noise(serial.crossbar)) == close(float(expected))
+
+
+def test_the_edge_of_the_driver_shortens_what_a_pulse_leaves_for_the_line() -> None:
+    """A driver that takes half of the pulse to charge its line doubles the settling ratio."""
+    quick = changed(PROTONIC, periphery__pulse_driver__edge_s=1e-15)
+    half = changed(PROTONIC, periphery__pulse_driver__drive_current_a=1e-9)
+    half = changed(half, periphery__pulse_driver__edge_s=2.5e-9)
+    before = float(np.asarray(settling_ratios(quick.crossbar)["update"]))
+    assert float(np.asarray(settling_ratios(half.crossbar)["update"])) == close(
+        2 * before, rel=1e-3
+    )
 
 
 def test_ir_drop_and_settling_grow_with_the_square_of_the_side() -> None:
     small, large = PROTONIC.crossbar, changed(PROTONIC, array__rows=512, array__cols=512).crossbar
     assert float(ir_drop(large)) == close(4 * float(ir_drop(small)), rel=1e-12)
     for what, ratio in settling_ratios(small).items():
-        assert settling_ratios(large)[what] == close(4 * ratio, rel=1e-12)
+        # A longer line also takes longer to charge, up to the edge that its driver is made for.
+        used = [edge_s(c) / 5e-9 if what == "update" else 0.0 for c in (small, large)]
+        before, after = ratio * (1 - used[0]), settling_ratios(large)[what] * (1 - used[1])
+        assert after == close(4 * before, rel=1e-12)
 
 
 probabilities = st.floats(0.001, 1.0)
