@@ -8,7 +8,7 @@ matrix as soon as it has more than one copy; both are given per sample, that is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,19 @@ from numpy.typing import NDArray
 from archsim.fields import FloatArray
 
 _BISECTIONS = 60
+# What an error of this many halvings of a price leaves of the budget is spent copy by copy.
+_PRICE_BISECTIONS = 40
 _CANDIDATES = 64
-# Share of the rounded continuous optimum from which single copies are added by their gain: rounding
-# down decides wrongly between small numbers of copies.
-_START = 0.7
+_TINY = float(np.finfo(np.float64).tiny)
+# A cost of a copy below this share of a stage asks for a thousand million copies.
+_LEAST_COST = 1e-18
+# Bounds of `once`, and shares of `per_copy` that count where `once` hides some of it.
+_ONCE_BOUNDS = 4
+_PER_COPY_SHARES = (0.0, 0.3, 1.0)
+# Sums this close to their lower bound are not improved further, others in a few rounds.
+_CLOSE_ENOUGH = 0.02
+_EXCHANGES = 4
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,33 +91,96 @@ def _least_bound(stages: Stages, high: FloatArray) -> FloatArray:
 def minimise_sum(stages: Stages) -> FloatArray:
     """Copies [C, M] that (nearly) minimise the sum of all stages and of keeping copies equal.
 
-    The continuous optimum has copies = sqrt(shared / (per_copy + price * arrays)); the price of an
-    array that just uses up the budget is found by bisection; from somewhat fewer copies than that,
-    the rest of the budget goes, copy by copy, to the matrix that gains most per array.  No copies at
-    all are kept where synchronising them would cost more than they gain.
+    Synchronisation takes `max(sum per_copy * (copies - 1), once of whatever has copies)`.  So
+    several problems are solved, in each of which matrices of a larger `once` than some bound keep
+    one copy, and a share of `per_copy` counts; the best of them and of no copies at all is taken.
     """
-    tiny = np.finfo(np.float64).tiny
+    count = stages.shared_s.shape[0]
+    bounds = _once_bounds(stages)
+    shares = _PER_COPY_SHARES if stages.once_s.any() else (1.0,)
+    problems = [(bound, share) for bound in bounds for share in shares]
+    every = _repeated(stages, len(problems))
+    limit = np.concatenate([bound for bound, _ in problems])
+    share = np.repeat([share for _, share in problems], count)[:, None]
+    weighed = replace(
+        every,
+        per_copy_s=every.per_copy_s * share,
+        most=np.where(every.once_s <= limit, every.most, 1.0),
+    )
+    copies, least = _least_linear_sum(weighed)
+    # Without `once` there is but one problem; others must not win by what they leave to chance.
+    real = every.once_s.any(axis=1) | (share[:, 0] == 1.0)
+    total = np.where(real, _sum_s(every, copies), np.inf).reshape(len(problems), count)
+    # The best problem of each configuration is worked on further.
+    best = total.argmin(axis=0) * count + np.arange(count)
+    chosen, copies = _rows_of(weighed, best), copies[best]
+    exchanged = _exchange(copies, chosen, least[best])
+    found, found_s = np.ones_like(copies), _sum_s(stages, np.ones_like(copies))
+    for tried in (copies, exchanged):
+        tried_s = _sum_s(stages, tried)
+        found = np.where((tried_s < found_s)[:, None], tried, found)
+        found_s = np.minimum(tried_s, found_s)
+    return np.asarray(found)
+
+
+def _sum_s(stages: Stages, copies: FloatArray) -> FloatArray:
+    return np.asarray((stages.shared_s / copies).sum(axis=1) + stages.synchronisation_s(copies))
+
+
+def _rows_of(stages: Stages, rows: NDArray[np.intp]) -> Stages:
+    return Stages(*(getattr(stages, field.name)[rows] for field in fields(Stages)))
+
+
+def _once_bounds(stages: Stages) -> list[FloatArray]:
+    """Bounds of `once`, [C, 1] each, above which matrices keep one copy."""
+    if not stages.once_s.any():
+        return [np.zeros((stages.once_s.shape[0], 1))]
+    ranked, last = np.sort(stages.once_s, axis=1), stages.once_s.shape[1] - 1
+    places = {round(last * part / (_ONCE_BOUNDS - 1)) for part in range(_ONCE_BOUNDS)}
+    return [ranked[:, [place]] for place in sorted(places)]
+
+
+def _repeated(stages: Stages, times: int) -> Stages:
+    return Stages(*(np.tile(getattr(stages, field.name), (times, 1)) for field in fields(Stages)))
+
+
+def _least_linear_sum(stages: Stages) -> tuple[FloatArray, FloatArray]:
+    """Copies of nearly the least `sum shared / copies + per_copy * (copies - 1)`, and a lower bound.
+
+    For a price per array each matrix has its best number of copies on its own, the largest c with
+    `shared / (c (c - 1)) >= per_copy + price * arrays`; the price that just keeps to the budget is
+    found by bisection, and what it leaves of the budget goes, copy by copy, to the matrix that gains
+    most per array.
+    """
     # At this price no matrix wants a second copy.
-    high = (stages.shared_s / stages.arrays).max(axis=1, keepdims=True) + tiny
+    high = (stages.shared_s / stages.arrays).max(axis=1, keepdims=True) + _TINY
     low = np.zeros_like(high)
-
-    def copies_for(price: FloatArray) -> FloatArray:
-        cost = np.maximum(stages.per_copy_s + price * stages.arrays, tiny)
-        wanted = np.floor(np.sqrt(stages.shared_s / cost))
-        return np.asarray(np.clip(wanted, 1.0, stages.most))
-
-    for _ in range(_BISECTIONS):
+    for _ in range(_PRICE_BISECTIONS):
         middle = 0.5 * (low + high)
-        arrays = (copies_for(middle) * stages.arrays).sum(axis=1, keepdims=True)
+        arrays = (_copies_at(stages, middle) * stages.arrays).sum(axis=1, keepdims=True)
         fits = arrays <= stages.budget
         high = np.where(fits, middle, high)
         low = np.where(fits, low, middle)
-    start = np.maximum(np.floor(_START * copies_for(high)), 1.0)
-    copies = _spend_rest(start, stages)
-    ones = np.ones_like(copies)
-    with_copies = (stages.shared_s / copies).sum(axis=1) + stages.synchronisation_s(copies)
-    better = with_copies < stages.shared_s.sum(axis=1)
-    return np.where(better[:, None], copies, ones)
+    copies = _spend_rest(_copies_at(stages, high), stages)
+    # No allocation is better than what all matrices choose at any price, less that price's worth
+    # of the whole budget.
+    cheaper = _copies_at(stages, low)
+    spent = (cheaper * stages.arrays).sum(axis=1, keepdims=True)
+    bound = _linear_sum(stages, cheaper) + (low * (spent - stages.budget))[:, 0]
+    return copies, np.asarray(bound)
+
+
+def _copies_at(stages: Stages, price: FloatArray) -> FloatArray:
+    cost = stages.per_copy_s + price * stages.arrays
+    # Below that cost the number of copies is bounded by `most` in any case.
+    cost = np.maximum(cost, stages.shared_s * _LEAST_COST + _TINY)
+    wanted = np.floor(0.5 + np.sqrt(0.25 + stages.shared_s / cost))
+    return np.asarray(np.clip(wanted, 1.0, stages.most))
+
+
+def _linear_sum(stages: Stages, copies: FloatArray) -> FloatArray:
+    terms = stages.shared_s / copies + stages.per_copy_s * (copies - 1.0)
+    return np.asarray(terms.sum(axis=1))
 
 
 def _spend_rest(copies: FloatArray, stages: Stages) -> FloatArray:
@@ -116,15 +188,65 @@ def _spend_rest(copies: FloatArray, stages: Stages) -> FloatArray:
 
     Every round adds at least one copy to a configuration, so the budget bounds the rounds.
     """
+    copies, done = copies.copy(), copies.copy()
     rows: NDArray[np.intp] = np.arange(copies.shape[0])
-    copies = copies.copy()
     while True:
         left = stages.budget - (copies * stages.arrays).sum(axis=1, keepdims=True)
         gain = stages.shared_s / (copies * (copies + 1.0)) - stages.per_copy_s
         gain = gain / stages.arrays
         gain = np.where((stages.arrays <= left) & (copies < stages.most), gain, -1.0)
         best = gain.argmax(axis=1)
-        useful = gain[rows, best] > 0.0
-        if not useful.any():
-            return copies
-        copies[rows[useful], best[useful]] += 1.0
+        useful = np.flatnonzero(gain[np.arange(rows.size), best] > 0.0)
+        if not useful.size:
+            return done
+        if useful.size < rows.size:
+            rows, best, copies = rows[useful], best[useful], copies[useful]
+            stages = _rows_of(stages, useful)
+        copies[np.arange(rows.size), best] += 1.0
+        done[rows] = copies
+
+
+def _exchange(copies: FloatArray, stages: Stages, bound: FloatArray) -> FloatArray:
+    """Give up copies of one matrix, or add one at the cost of others, while that lessens the sum.
+
+    Only configurations more than a small part above their lower bound are worked on.
+    """
+    best = copies.copy()
+    for _ in range(_EXCHANGES):
+        total = _linear_sum(stages, best)
+        open_rows = np.flatnonzero(total > bound * (1.0 + _CLOSE_ENOUGH))
+        if not open_rows.size:
+            break
+        part = _rows_of(stages, open_rows)
+        found, least = best[open_rows], total[open_rows]
+        for matrix in range(copies.shape[1]):
+            for change in (-1.0, 1.0):
+                tried = _exchanged(best[open_rows], part, matrix, change)
+                sums = _linear_sum(part, tried)
+                fits = (tried * part.arrays).sum(axis=1) <= part.budget[:, 0]
+                better = fits & (sums < least * (1.0 - _ROUNDING))
+                found = np.where(better[:, None], tried, found)
+                least = np.where(better, sums, least)
+        if not (least < total[open_rows]).any():
+            break
+        best[open_rows] = found
+    return best
+
+
+def _exchanged(copies: FloatArray, stages: Stages, matrix: int, change: float) -> FloatArray:
+    """Change one matrix by a copy and let the others make room for it, or take what it leaves."""
+    rows: NDArray[np.intp] = np.arange(copies.shape[0])
+    tried, others = copies.copy(), np.arange(copies.shape[1]) != matrix
+    tried[:, matrix] = np.clip(tried[:, matrix] + change, 1.0, stages.most[:, matrix])
+    while True:
+        over = (tried * stages.arrays).sum(axis=1) > stages.budget[:, 0]
+        spare = np.maximum(tried - 1.0, 1.0)
+        loss = (stages.shared_s / (tried * spare) - stages.per_copy_s) / stages.arrays
+        loss = np.where((tried > 1.0) & others, loss, np.inf)
+        least = loss.argmin(axis=1)
+        gives = over & np.isfinite(loss[rows, least])
+        if not gives.any():
+            break
+        tried[rows[gives], least[gives]] -= 1.0
+    kept = replace(stages, most=np.where(others, stages.most, tried))
+    return _spend_rest(tried, kept)

@@ -1,0 +1,149 @@
+"""What travels between placed tiles: multicasts of inputs, reductions of partial sums.
+
+The arrays of a copy form a grid of row splits and column splits per group of blocks.  A slice is one
+row (or one column) of that grid: a forward read takes inputs along row slices and gives outputs along
+column slices, a transposed read the other way round, and an update takes activations along row
+slices and errors along column slices.  Outputs of a slice are summed in its first tile.
+
+Values are in order on both ends: the k-th part of what one matrix gives goes to where the k-th part
+of what another takes is needed, for vectors over copies and for channels over slices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsim.fields import FloatArray
+from archsim.mapping.layout import TileLayout
+from archsim.mapping.placement import TilePlacement
+from archsim.mapping.routing import Flows
+from archsim.mapping.traffic import overlaps
+
+IntArray: TypeAlias = NDArray[np.int64]
+BoolArray: TypeAlias = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Transfers:
+    """Data from the outputs of one use of a matrix to the inputs of another, all [E].
+
+    `bits` per sample from matrix `source` to matrix `target`.  `from_rows`: they leave along row
+    slices (a transposed read); `to_columns`: they enter along column slices (the input of a
+    transposed read, the errors of an update).  `to_every_copy`: each copy of the target takes all
+    vectors (an update that is broadcast) instead of its share.
+    """
+
+    source: IntArray
+    target: IntArray
+    bits: FloatArray
+    from_rows: BoolArray
+    to_columns: BoolArray
+    to_every_copy: BoolArray
+
+
+class Slices:
+    """The tiles of every slice of every copy; slices are numbered copy by copy, rows first.
+
+    `row_splits`, `col_splits` and `groups` are [M]: the grid of one group of packed blocks, and how
+    many groups there are.
+    """
+
+    def __init__(
+        self,
+        layout: TileLayout,
+        placement: TilePlacement,
+        row_splits: IntArray,
+        col_splits: IntArray,
+        groups: IntArray,
+    ) -> None:
+        matrix, slot = layout.copy_matrix, np.repeat(layout.piece_slot, layout.piece_arrays)
+        self.layout = layout
+        self.per_copy = np.stack([groups * row_splits, groups * col_splits])
+        sides = self.per_copy[:, matrix]
+        both = sides.sum(axis=0)
+        self._base = np.stack([np.cumsum(both) - both, np.cumsum(both) - both + sides[0]])
+        copy = np.repeat(layout.piece_copy, layout.piece_arrays)
+        first = np.repeat(layout.piece_first, layout.piece_arrays)
+        begin = np.cumsum(layout.piece_arrays) - layout.piece_arrays
+        number = first + np.arange(copy.size) - np.repeat(begin, layout.piece_arrays)
+        rows, cols = row_splits[matrix[copy]], col_splits[matrix[copy]]
+        group, inside = number // (rows * cols), number % (rows * cols)
+        row = self._base[0][copy] + group * rows + inside % rows
+        col = self._base[1][copy] + group * cols + inside // rows
+        count = int(both.sum())
+        # In the order of slots, which is that of the arrays of a copy.
+        key = np.unique(np.concatenate([row, col]) * layout.slots + np.tile(slot, 2))
+        self._tile = placement.tile[key % max(layout.slots, 1)]
+        self._bounds = np.searchsorted(key // max(layout.slots, 1), np.arange(count + 1))
+
+    def of(self, copy: IntArray, side: IntArray, rank: IntArray) -> IntArray:
+        """The number of slice `rank` of a copy, on side 0 (rows) or 1 (columns)."""
+        return np.asarray(self._base[side, copy] + rank)
+
+    def root(self, number: IntArray) -> IntArray:
+        """The tile in which a slice's outputs are summed."""
+        return np.asarray(self._tile[self._bounds[number]])
+
+    def leaves(self, number: IntArray) -> tuple[IntArray, IntArray]:
+        """For each of the slices asked for, its index in `number` and its tiles, as two columns."""
+        count = self._bounds[number + 1] - self._bounds[number]
+        index = np.repeat(np.arange(number.size), count)
+        within = np.arange(index.size) - np.repeat(np.cumsum(count) - count, count)
+        return index, np.asarray(self._tile[self._bounds[number][index] + within])
+
+
+def multicasts(slices: Slices, transfers: Transfers) -> tuple[Flows, IntArray]:
+    """Flows from summed outputs to the tiles that need them, and the transfer of each, [F].
+
+    Transfers from or to a matrix that is not on arrays have no flows.
+    """
+    copies, first = slices.layout.copies, slices.layout.first_copy
+    on = np.flatnonzero((copies[transfers.source] > 0) & (copies[transfers.target] > 0))
+    parts_a, parts_b = copies[transfers.source[on]], copies[transfers.target[on]]
+    one = np.where(transfers.to_every_copy[on], parts_a, parts_b)
+    edge, a, b, share = overlaps(parts_a, one)
+    # An update that every copy takes: the part of each source copy goes to all of them.
+    again = np.where(transfers.to_every_copy[on], parts_b, 1)[edge]
+    nth = np.arange(int(again.sum())) - np.repeat(np.cumsum(again) - again, again)
+    transfer, share = on[np.repeat(edge, again)], np.repeat(share, again)
+    a, b = np.repeat(a, again), np.repeat(b, again)
+    b = np.where(transfers.to_every_copy[transfer], nth, b)
+    source, target = transfers.source[transfer], transfers.target[transfer]
+    out_side = np.where(transfers.from_rows[transfer], 0, 1)
+    in_side = np.where(transfers.to_columns[transfer], 1, 0)
+    pair, out_rank, in_rank, part = overlaps(
+        slices.per_copy[out_side, source], slices.per_copy[in_side, target]
+    )
+    roots = slices.of((first[source] + a)[pair], out_side[pair], out_rank)
+    wanted = slices.of((first[target] + b)[pair], in_side[pair], in_rank)
+    leaf_flow, leaf = slices.leaves(wanted)
+    bits = (transfers.bits[transfer] * share)[pair] * part
+    none_inward = np.zeros(bits.size, dtype=np.bool_)
+    return Flows(slices.root(roots), bits, none_inward, leaf_flow, leaf), transfer[pair]
+
+
+def reductions(
+    slices: Slices, matrix: IntArray, bits: FloatArray, from_rows: BoolArray
+) -> tuple[Flows, IntArray]:
+    """Flows of partial sums within the copies of each matrix, and the use of each flow, [F].
+
+    Uses are [U]: `bits` per sample of summed outputs of `matrix`, along row slices or column slices.
+    """
+    first, copies = slices.layout.first_copy, slices.layout.copies
+    use = np.repeat(np.arange(matrix.size), copies[matrix])
+    rank = np.arange(use.size) - np.repeat(
+        np.cumsum(copies[matrix]) - copies[matrix], copies[matrix]
+    )
+    side = np.where(from_rows, 0, 1)[use]
+    count = slices.per_copy[side, matrix[use]]
+    share = (bits / np.maximum(copies[matrix], 1))[use] / count
+    each = np.repeat(np.arange(use.size), count)
+    nth = np.arange(each.size) - np.repeat(np.cumsum(count) - count, count)
+    number = slices.of((first[matrix][use] + rank)[each], side[each], nth)
+    leaf_flow, leaf = slices.leaves(number)
+    inward = np.ones(number.size, dtype=np.bool_)
+    return Flows(slices.root(number), share[each], inward, leaf_flow, leaf), use[each]

@@ -1,0 +1,98 @@
+"""Small matrices share an array: each takes a rectangle of rows and weight columns.
+
+Rectangles of one array may share rows or columns, since the matrices of one array never work at the
+same moment: a read drives the rows of one and senses its columns, an update fires its lines only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsim.fields import FloatArray
+
+IntArray: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """Where each of M matrices is: the shared array's number and its first row and weight column.
+
+    All [M]; `array` is -1 for a matrix that takes no part.  The arrays that hold the others are
+    numbered from 0 to `arrays` - 1.
+    """
+
+    array: IntArray
+    row: IntArray
+    column: IntArray
+    arrays: int
+
+    @property
+    def excluding(self) -> tuple[tuple[int, ...], ...]:
+        """The matrices that never work at the same moment: those of each array that holds several."""
+        order = np.argsort(self.array, kind="stable")
+        order = order[self.array[order] >= 0]
+        parts = np.split(order, np.flatnonzero(np.diff(self.array[order])) + 1)
+        return tuple(tuple(part.tolist()) for part in parts if part.size > 1)
+
+    @property
+    def arrays_saved(self) -> int:
+        """Arrays fewer than if every matrix had its own."""
+        return int((self.array >= 0).sum()) - self.arrays
+
+
+def pack(
+    height: FloatArray, width: FloatArray, rows: int, columns: int, allowed: NDArray[np.bool_]
+) -> Packing:
+    """Pack matrices of `height` rows and `width` weight columns ([M]) into arrays of one size.
+
+    Only `allowed` matrices that fit into one array take part.  First fit on shelves, in order of decreasing height (or width, with shelves along columns,
+    whichever needs fewer arrays): a matrix goes onto the first shelf that is high and free enough,
+    else a new shelf opens in the first array with room, else a new array.
+    """
+    chosen = np.flatnonzero(allowed & (height <= rows) & (width <= columns))
+    tall = np.asarray(np.rint(height[chosen]), dtype=np.int64)
+    wide = np.asarray(np.rint(width[chosen]), dtype=np.int64)
+    flat = _on_shelves(tall, wide, rows, columns)
+    upright = _on_shelves(wide, tall, columns, rows)
+    if int(upright[0].max(initial=-1)) < int(flat[0].max(initial=-1)):
+        array, column, row = upright
+    else:
+        array, row, column = flat
+    size = height.size
+    placed = [np.full(size, -1), np.zeros(size, np.int64), np.zeros(size, np.int64)]
+    for whole, part in zip(placed, (array, row, column), strict=True):
+        whole[chosen] = part
+    return Packing(placed[0], placed[1], placed[2], int(array.max(initial=-1)) + 1)
+
+
+def _on_shelves(
+    height: IntArray, width: IntArray, rows: int, columns: int
+) -> tuple[IntArray, IntArray, IntArray]:
+    """Array, row and column of each rectangle; shelves run along rows."""
+    count = height.size
+    array, row, column = (np.zeros(count, dtype=np.int64) for _ in range(3))
+    # One shelf per rectangle and one array per shelf at most.
+    shelf_height, shelf_used = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    shelf_array, shelf_row = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    array_used = np.zeros(count, np.int64)
+    shelves = 0
+    for item in np.lexsort((np.arange(count), -width, -height)).tolist():
+        tall, wide = height[item], width[item]
+        open_shelves = shelf_used[:shelves] + wide <= columns
+        fits = np.flatnonzero(open_shelves & (shelf_height[:shelves] >= tall))
+        if fits.size:
+            shelf = int(fits[0])
+        else:
+            shelf, shelves = shelves, shelves + 1
+            home = int(np.flatnonzero(array_used + tall <= rows)[0])
+            shelf_height[shelf], shelf_array[shelf] = tall, home
+            shelf_row[shelf] = array_used[home]
+            array_used[home] += tall
+        array[item], row[item] = shelf_array[shelf], shelf_row[shelf]
+        column[item] = shelf_used[shelf]
+        shelf_used[shelf] += wide
+    return array, row, column
