@@ -66,7 +66,11 @@ def _line_energy_j(
     energy = {
         "array_devices": count.cells
         * read.device_energy_j(crossbar.device.conductance_mean_siemens),
-        "array_lines": count.driven * line_f * read.voltage_v**2 * read.line_charges(),
+        "array_lines": count.driven
+        * line_f
+        * read.voltage_v
+        * read.volts_drawn_v
+        * read.line_charges(),
         "input_drivers": count.driven * driver.vector_energy_j(read.input_bits),
     }
     if access is not None and crossbar.device.terminals == "two_terminal":

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from pydantic import model_validator
 
 from archsim.fields import Component, Quantity, Scalar
 
@@ -16,7 +19,9 @@ class ReadScheme(Component):
     `mean_abs_input` and `mean_square_input` are E|x| and E[x^2] of inputs scaled to full range.
     `repeats` is the mean number of reads per vector (noise and bound management).
     `output_bound` is the largest output that is converted, in units of weight 1 times input 1, and
-    `output_swing_v` the voltage that stands for it on the integrating capacitor.
+    `output_swing_v` the voltage that stands for it on the integrating capacitor.  `supply_v` is the
+    supply from which a linear regulator, follower or current mirror makes the read voltage; without
+    it the read voltage is a supply of its own, made without loss.
     """
 
     encoding: Literal["pulse_width", "bit_serial", "amplitude"]
@@ -28,6 +33,18 @@ class ReadScheme(Component):
     repeats: Annotated[Scalar, Quantity(minimum=1, maximum=100)]
     output_bound: Annotated[Scalar, Quantity(above=0, maximum=1e6)]
     output_swing_v: Annotated[Scalar, Quantity("V", above=0, maximum=10.0)]
+    supply_v: Annotated[Scalar, Quantity("V", above=0, maximum=10.0)] | None = None
+
+    @model_validator(mode="after")
+    def _supply_reaches_read_voltage(self) -> Self:
+        if self.supply_v is not None and np.any(np.less(self.supply_v, self.voltage_v)):
+            raise ValueError("the supply of a read must not lie below the read voltage")
+        return self
+
+    @property
+    def volts_drawn_v(self) -> Scalar:
+        """Voltage from which the charge of a read is drawn."""
+        return self.voltage_v if self.supply_v is None else self.supply_v
 
     def integration_s(self) -> Scalar:
         """Time during which the array integrates one input vector."""
@@ -47,12 +64,13 @@ class ReadScheme(Component):
         return self.input_bits if self.encoding == "bit_serial" else 1.0
 
     def device_energy_j(self, conductance_siemens: Scalar) -> Scalar:
-        """Mean energy of one device during one read: v^2 * g * t weighted by the input.
+        """Mean energy of one device during one read: v * g * t from its supply, by the input.
 
         Width-coded inputs conduct at full voltage for E|x| of the time; amplitude-coded ones with
         E[x^2] of full power; bit-serial inputs conduct in every second slot (an even bit).
         """
-        full = self.voltage_v**2 * conductance_siemens * self.integration_s()
+        watts = self.voltage_v * self.volts_drawn_v * conductance_siemens
+        full = watts * self.integration_s()
         if self.encoding == "pulse_width":
             return full * self.mean_abs_input
         if self.encoding == "amplitude":

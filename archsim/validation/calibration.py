@@ -29,6 +29,8 @@ LEAST_SIGMA, MOST_SIGMA = 0.1, 2.0 * FIRST_SIGMA
 _MAD = 1.4826
 # Huber's constant: 95 % efficiency for Gaussian errors.
 HUBER = 1.345
+# Fewer chips tell nothing about chips left out.
+_FEWEST_GROUPS = 3
 CLASSES: tuple[CircuitClass, ...] = tuple(
     name for name in CircuitClass if name is not CircuitClass.PUBLISHED
 )
@@ -122,19 +124,22 @@ def _scatter(residual: FloatArray, weights: FloatArray) -> float:
 
 
 def fit_if_it_helps(samples: Sequence[Sample]) -> Factors:
-    """The fitted factors, or none if they make the estimates of chips left out worse.
+    """The fitted factors, or none unless they clearly help chips that are left out.
 
-    Each chip of `samples` is estimated with the factors of the others; factors are kept if that
-    lowers the mean over chips of the chip's median absolute ln(estimate / published).
+    Each chip of `samples` is estimated with the factors of the others.  What that gains is the fall
+    of the chip's median absolute ln(estimate / published); factors are kept if the mean gain over
+    chips exceeds two of its standard errors.
     """
     groups = tuple(dict.fromkeys(s.group for s in samples))
-    without, with_others = 0.0, 0.0
+    if len(groups) < _FEWEST_GROUPS:
+        return NO_FACTORS
+    gains = []
     for group in groups:
         own = [s for s in samples if s.group == group]
         others = fit([s for s in samples if s.group != group])
-        without += _distance(own, NO_FACTORS)
-        with_others += _distance(own, others)
-    return fit(samples) if with_others < without else NO_FACTORS
+        gains.append(_distance(own, NO_FACTORS) - _distance(own, others))
+    error = float(np.std(gains, ddof=1)) / len(gains) ** 0.5
+    return fit(samples) if float(np.mean(gains)) > 2.0 * error else NO_FACTORS
 
 
 def leave_one_out(samples: Sequence[Sample], groups: Sequence[str]) -> Mapping[str, Factors]:

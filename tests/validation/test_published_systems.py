@@ -9,7 +9,12 @@ from archsim.config.references import check_references, load_references
 from archsim.errors import InputError
 from archsim.validation.comparison import CAUSE_NEEDED, Validation, compare
 from archsim.validation.document import as_document
-from archsim.validation.published import load_system, load_systems, published_names
+from archsim.validation.published import (
+    PublishedSystem,
+    load_system,
+    load_systems,
+    published_names,
+)
 from archsim.validation.selection import row_filter
 
 # Every table of the collection of published results from which the rows were taken.
@@ -95,20 +100,30 @@ def test_what_another_estimator_reports_is_no_row(everything: Validation) -> Non
     assert load_system("cimloop_reported_errors").value.role == "peer"
 
 
-def test_the_factors_of_a_chip_do_not_depend_on_what_it_published() -> None:
-    """On the shipped rows: doubling what a chip published leaves its own factors alone."""
-    systems = list(load_systems())
-    before = compare(systems).factors_without
-    index = NAMES.index("hermes_64core_2023")
-    chip = systems[index]
+def scaled(chip: PublishedSystem, energy: float) -> PublishedSystem:
+    """The chip as if it had been measured to need `energy` times as much."""
     rows = tuple(
-        row.model_copy(update={"value": 2.0 * row.value}) if row.value else row
+        row.model_copy(
+            update={"value": row.value / energy if "efficiency" in row.id else row.value * energy}
+        )
+        if row.value
+        else row
         for row in chip.published
     )
-    systems[index] = chip.model_copy(update={"published": rows})
-    after = compare(systems).factors_without
-    assert before[chip.group] == after[chip.group]
-    assert any(before[name] != after[name] for name in before)
+    return chip.model_copy(update={"published": rows})
+
+
+def test_the_factors_of_a_chip_do_not_depend_on_what_it_published() -> None:
+    """On the shipped rows: what a chip published leaves its own factors alone, what all others
+    published decides them."""
+    systems = list(load_systems())
+    index = NAMES.index("hermes_64core_2023")
+    group = systems[index].group
+    before = compare(systems).factors_without
+    own = [s if s.group != group else scaled(s, 2.0) for s in systems]
+    assert compare(own).factors_without[group] == before[group]
+    others = [s if s.group == group else scaled(s, 6.0) for s in systems]
+    assert compare(others).factors_without[group] != before[group]
 
 
 def test_the_projected_tile_makes_419_4_tops(everything: Validation) -> None:

@@ -10,14 +10,13 @@ from archsim.fields import Component, Quantity
 from archsim.hardware.macro.delay import delay_ratio
 from archsim.hardware.macro.line import Line
 from archsim.hardware.macro.technology import (
+    ADDER_GATES,
     flip_flop_area_m2,
     flip_flop_energy_j,
     full_adder_area_m2,
     full_adder_energy_j,
 )
 
-# NAND2 equivalents of standard cells: full adder 7, exclusive-or 2.5, two-way multiplexer 2.5.
-_FULL_ADDER_GATES = 7.0
 # Of a six-transistor memory cell beside logic, in squares of the feature size (reference
 # `cell.area_neurosim`).
 _MEMORY_CELL_FEATURES = 160.0
@@ -75,7 +74,7 @@ class AdderArray(Component):
 
         Inputs and weights are random: an input line toggles every other bit.
         """
-        cell = self.cell_gates / _FULL_ADDER_GATES * full_adder_energy_j(self.node_m, supply_v)
+        cell = self.cell_gates / ADDER_GATES * full_adder_energy_j(self.node_m, supply_v)
         line = self.input_line.energy_j(self.cols, self.node_m, supply_v)
         register = flip_flop_energy_j(self.node_m, supply_v)
         return {
@@ -87,7 +86,7 @@ class AdderArray(Component):
     def area_m2(self, registers: int) -> Mapping[str, float]:
         """Area by component: memory cell and logic, line drivers, registers."""
         node = self.node_m
-        logic = self.cell_gates / _FULL_ADDER_GATES * full_adder_area_m2(node)
+        logic = self.cell_gates / ADDER_GATES * full_adder_area_m2(node)
         memory = _MEMORY_CELL_FEATURES * node**2
         driver = self.input_line.per_axis * self.input_line.footprint_m2(self.cols, node)
         return {

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from archsim.fields import Component, Quantity
-from archsim.hardware.macro.technology import CAPACITOR_F_PER_M2
+from archsim.hardware.macro.technology import CAPACITOR_F_PER_M2, terminal_capacitance_f
 
 
 class CapacitiveCell(Component):
@@ -16,15 +16,20 @@ class CapacitiveCell(Component):
     `capacitance_f` is all that is charged per cell (a C-2C ladder has C + 2C per bit).  It is
     charged from the supply with the probability that the product is one, to the input's value, and
     discharged before the next pass: C * V^2 * input * weight, which bounds what charge sharing on
-    floating plates takes from above.
+    floating plates takes from above.  `terminals` sources and drains of narrowest transistors, which
+    set and reset the charged plate, are charged with it.
     """
 
     kind: Literal["capacitive"]
     capacitance_f: Annotated[float, Quantity("F", minimum=0)]
+    terminals: Annotated[float, Quantity(minimum=0)] = 0.0
 
-    def energy_j(self, supply_v: float, mean_input: float, mean_weight: float) -> float:
+    def energy_j(
+        self, node_m: float, supply_v: float, mean_input: float, mean_weight: float
+    ) -> float:
         """Energy of one cell per pass."""
-        return self.capacitance_f * supply_v**2 * mean_input * mean_weight
+        charged_f = self.capacitance_f + self.terminals * terminal_capacitance_f(node_m)
+        return charged_f * supply_v**2 * mean_input * mean_weight
 
     @property
     def stacked_m2(self) -> float:
@@ -44,9 +49,11 @@ class ResistiveCell(Component):
     read_v: Annotated[float, Quantity("V", minimum=0)]
     pulse_s: Annotated[float, Quantity("s", minimum=0)]
 
-    def energy_j(self, supply_v: float, mean_input: float, mean_weight: float) -> float:
+    def energy_j(
+        self, node_m: float, supply_v: float, mean_input: float, mean_weight: float
+    ) -> float:
         """Energy of one cell per pass: v^2 * g * t, whatever the logic supply."""
-        del supply_v, mean_weight
+        del node_m, supply_v, mean_weight
         return self.read_v**2 * self.conductance_siemens * self.pulse_s * mean_input
 
     @property
@@ -60,9 +67,11 @@ class PassiveCell(Component):
 
     kind: Literal["passive"]
 
-    def energy_j(self, supply_v: float, mean_input: float, mean_weight: float) -> float:
+    def energy_j(
+        self, node_m: float, supply_v: float, mean_input: float, mean_weight: float
+    ) -> float:
         """Nothing of its own."""
-        del supply_v, mean_input, mean_weight
+        del node_m, supply_v, mean_input, mean_weight
         return 0.0
 
     @property

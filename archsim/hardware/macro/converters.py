@@ -6,7 +6,7 @@ is that of capacitors, comparator decisions and logic.  Circuits are sized at th
 
 from __future__ import annotations
 
-from math import exp2
+from math import exp2, sqrt
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
@@ -15,9 +15,11 @@ from archsim.fields import Component, Quantity
 from archsim.hardware.macro.technology import (
     BOLTZMANN_J_PER_K,
     CAPACITOR_F_PER_M2,
+    DRIVER_FACTOR,
     LEAST_UNIT_F,
     TEMPERATURE_K,
     comparator_area_m2,
+    driver_area_m2,
     flip_flop_area_m2,
     flip_flop_energy_j,
     full_adder_area_m2,
@@ -50,8 +52,9 @@ def comparator_energy_j(bits: float, node_m: float, supply_v: float, nominal_v: 
 class SarConverter(Component):
     """Successive approximation: a capacitor array, one comparator, and two registers of `bits`.
 
-    Each of bits + 1 steps clocks both registers (sequencer and code); the capacitor array has
-    2^bits units of `unit_capacitance` on each of two sides.
+    Each of bits + 1 steps clocks both registers (sequencer and code).  Top plates are sampled, so
+    that each of two sides has 2^(bits - 1) units of `unit_capacitance`, and a ring of dummies around
+    them that makes all units see the same neighbours; drivers switch the bottom plates.
     """
 
     kind: Literal["sar"]
@@ -64,13 +67,16 @@ class SarConverter(Component):
         decisions = self.bits * comparator_energy_j(self.bits, node_m, supply_v, nominal_v)
         clocks = 2.0 * self.bits * (self.bits + 1.0)
         logic = clocks * flip_flop_energy_j(node_m, supply_v)
-        return array * supply_v**2 + decisions + logic
+        return DRIVER_FACTOR * array * supply_v**2 + decisions + logic
 
     def footprint_m2(self, node_m: float) -> float:
-        """Capacitors, comparator, registers and as much steering logic as registers."""
-        capacitors = _SIDES * exp2(self.bits) * self.unit_capacitance_f / CAPACITOR_F_PER_M2
+        """Capacitors, their drivers, comparator, registers and as much steering logic."""
+        units = exp2(self.bits - 1.0)
+        placed = (sqrt(units) + 2.0) ** 2  # a square with one ring of dummies
+        capacitors = _SIDES * placed * self.unit_capacitance_f / CAPACITOR_F_PER_M2
+        drivers = _SIDES * driver_area_m2(units * self.unit_capacitance_f, node_m)
         registers = 2.0 * self.bits * flip_flop_area_m2(node_m)
-        return capacitors + comparator_area_m2(node_m) + 2.0 * registers
+        return capacitors + drivers + comparator_area_m2(node_m) + 2.0 * registers
 
 
 class FlashConverter(Component):

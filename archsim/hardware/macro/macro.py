@@ -164,7 +164,7 @@ class Macro(Component):
         per_pass: dict[str, float] = {
             "cells": array.rows
             * array.cols
-            * self.cell.energy_j(supply, point.mean_input, point.mean_weight),
+            * self.cell.energy_j(node, supply, point.mean_input, point.mean_weight),
             self.input.component: array.rows
             * self.input.energy_j(node, supply, point.input_bits, pass_s),
         }

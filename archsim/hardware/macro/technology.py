@@ -23,10 +23,22 @@ DRIVER_FACTOR = 1.0 + 2.0 / (STAGE_RATIO - 1.0)
 # wells and wiring (assumed).
 _DEPTH_FEATURES = 5.0
 _FILL = 0.5
-# Reference `mac.h_int8_add`: 30 fJ for 8 bits at 45 nm, 0.9 V.  Reference `reg.aladdin`: 9 fJ and
-# 5.98 um^2 per bit; `mac.aladdin`: 278 um^2 for a 32-bit adder; both in 40 to 45 nm.
+# From 16 nm on fins stand closer than they are wide all around: at 14 nm 42 nm high, 8 nm wide, every
+# 42 nm (Natarajan et al., IEDM 2014), that is (2 * 42 + 8) / 42 of their pitch.
+_LARGEST_FIN_NODE_M = 16e-9
+_FIN_WIDTH_SHARE = (2.0 * 42.0 + 8.0) / 42.0
+# Reference `mac.h_int8_add`: 30 fJ for 8 bits at 45 nm, 0.9 V.  Reference `reg.aladdin`: 9 fJ per bit
+# at 40 nm.
 _ADDER_J, _FLIP_FLOP_J = 30e-15 / 8, 9e-15
-_ADDER_M2, _FLIP_FLOP_M2 = 278e-12 / 32, 5.98e-12
+# Reference `logic.cells45`: sizes of standard cells, 1.4 um high.  Rows are filled to 70 %, the rest
+# is wiring (usual in placement; reference `neurosim.calib` has 1.44 for the wiring of a layout).
+_ROW_M = 1.4e-6
+UTILISATION = 0.7
+_GATE_M2, _ADDER_M2, _FLIP_FLOP_M2 = (
+    _ROW_M * width_m / UTILISATION for width_m in (0.57e-6, 3.04e-6, 3.23e-6)
+)
+# The full adder in NAND2 equivalents.
+ADDER_GATES = _ADDER_M2 / _GATE_M2
 LOGIC_NODE_M, _LOGIC_SUPPLY_V = 45e-9, 0.9
 # Reference `cmp.timely`: 40 um^2 at 65 nm.  Areas of converters go with the first power of the node
 # (exponent 0.993 in reference `adc.model`).
@@ -49,8 +61,9 @@ def driver_area_m2(load_f: float, node_m: float) -> float:
 
 
 def layout_area_m2(width_m: float, node_m: float) -> float:
-    """Area of transistors of that total width."""
-    return width_m * _DEPTH_FEATURES * node_m / _FILL
+    """Area of transistors of that total (electrical) width."""
+    drawn_m = width_m / _FIN_WIDTH_SHARE if node_m <= _LARGEST_FIN_NODE_M else width_m
+    return drawn_m * _DEPTH_FEATURES * node_m / _FILL
 
 
 def _logic_energy_ratio(node_m: float, supply_v: float) -> float:
@@ -68,7 +81,7 @@ def flip_flop_energy_j(node_m: float, supply_v: float) -> float:
 
 
 def full_adder_area_m2(node_m: float) -> float:
-    """Area of a one-bit full adder, 7 to 130 nm."""
+    """Area of a one-bit full adder as placed, 7 to 130 nm."""
     return _ADDER_M2 * float(area_ratio(LOGIC_NODE_M, node_m))
 
 
@@ -78,5 +91,5 @@ def comparator_area_m2(node_m: float) -> float:
 
 
 def flip_flop_area_m2(node_m: float) -> float:
-    """Area of a flip-flop, 7 to 130 nm."""
+    """Area of a flip-flop as placed, 7 to 130 nm."""
     return _FLIP_FLOP_M2 * float(area_ratio(LOGIC_NODE_M, node_m))

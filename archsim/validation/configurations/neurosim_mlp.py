@@ -12,6 +12,7 @@ from archsim.fields import Component, Quantity
 from archsim.hardware.macro.pass_gate import pass_gate_area_m2
 from archsim.hardware.macro.technology import (
     LOGIC_NODE_M,
+    UTILISATION,
     comparator_area_m2,
     flip_flop_area_m2,
     full_adder_area_m2,
@@ -45,7 +46,8 @@ class NeurosimMlpKind(ConfigurationKind):
     with its flip-flop; per column a switch and a multiplexer decoder (twice a flip-flop); pass gates
     of rows and columns that take `drop_share` of the voltage; a read circuit for `read_mux` columns
     (counter and register of `output_bits`, comparator), and behind it an adder, a subtractor and a
-    register.  The authors lay out all logic in squares of the feature size, and so does this.
+    register.  The authors lay out all logic in squares of the feature size, side by side and without
+    wiring, and so does this.
     """
 
     kind: Literal["neurosim_mlp"]
@@ -80,8 +82,8 @@ class NeurosimMlpKind(ConfigurationKind):
 
     def _area(self, device: SynapticDevice) -> Estimate:
         shrink = (self.node_m / LOGIC_NODE_M) ** 2
-        flip_flop = shrink * flip_flop_area_m2(LOGIC_NODE_M)
-        adder = shrink * full_adder_area_m2(LOGIC_NODE_M)
+        flip_flop = shrink * UTILISATION * flip_flop_area_m2(LOGIC_NODE_M)
+        adder = shrink * UTILISATION * full_adder_area_m2(LOGIC_NODE_M)
         comparator = shrink * comparator_area_m2(LOGIC_NODE_M)
         bits = self.output_bits
         cells = drivers = digital = converters = 0.0

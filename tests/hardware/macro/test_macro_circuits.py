@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
 
 import numpy as np
@@ -9,16 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archsim.config.references import load_references
 from archsim.hardware.macro.cells import CapacitiveCell, PassiveCell, ResistiveCell
 from archsim.hardware.macro.converters import FlashConverter, SarConverter, comparator_energy_j
 from archsim.hardware.macro.inputs import BinaryInput, LadderInput, PulseCountInput
 from archsim.hardware.macro.line import Line
 from archsim.hardware.macro.pass_gate import pass_gate_area_m2
 from archsim.hardware.macro.technology import (
+    ADDER_GATES,
     DRIVER_FACTOR,
     WIRE_F_PER_M,
+    driver_area_m2,
+    flip_flop_area_m2,
     flip_flop_energy_j,
+    full_adder_area_m2,
     full_adder_energy_j,
+    layout_area_m2,
     terminal_capacitance_f,
 )
 from tests.closeness import close
@@ -104,7 +111,7 @@ def test_a_flash_converter_counts_its_comparators(
 def test_a_successive_approximation_steps_through_its_registers() -> None:
     """Clock edges, decisions and charge counted step by step."""
     bits, supply = 8, 1.0
-    energy = 0.25 * 2**bits * 1e-15 * supply**2
+    energy = DRIVER_FACTOR * 0.25 * 2**bits * 1e-15 * supply**2
     for step in range(bits + 1):
         energy += 2 * bits * flip_flop_energy_j(NODE, supply)
         energy += comparator_energy_j(bits, NODE, supply, supply) if step < bits else 0.0
@@ -147,10 +154,55 @@ def test_input_circuits_are_monotone_in_bits(
 
 def test_cells_follow_their_closed_forms() -> None:
     capacitive = CapacitiveCell(kind="capacitive", capacitance_f=2e-15)
-    assert capacitive.energy_j(0.8, 0.5, 0.25) == close(2e-15 * 0.64 * 0.125)
+    assert capacitive.energy_j(NODE, 0.8, 0.5, 0.25) == close(2e-15 * 0.64 * 0.125)
     resistive = ResistiveCell(kind="resistive", conductance_siemens=2e-6, read_v=0.5, pulse_s=1e-8)
-    assert resistive.energy_j(1.8, 0.5, 0.9) == close(0.25 * 2e-6 * 1e-8 * 0.5)
-    assert PassiveCell(kind="passive").energy_j(1.0, 1.0, 1.0) == 0.0
+    assert resistive.energy_j(NODE, 1.8, 0.5, 0.9) == close(0.25 * 2e-6 * 1e-8 * 0.5)
+    assert PassiveCell(kind="passive").energy_j(NODE, 1.0, 1.0, 1.0) == 0.0
+
+
+@given(st.floats(0, 8), NODES, SUPPLIES)
+def test_transistors_on_a_plate_act_as_a_larger_capacitor(
+    terminals: float, node_m: float, supply_v: float
+) -> None:
+    loaded = CapacitiveCell(kind="capacitive", capacitance_f=2e-15, terminals=terminals)
+    added = terminals * terminal_capacitance_f(node_m)
+    alone = CapacitiveCell(kind="capacitive", capacitance_f=2e-15 + added)
+    assert loaded.energy_j(node_m, supply_v, 0.5, 0.5) == close(
+        alone.energy_j(node_m, supply_v, 0.5, 0.5)
+    )
+    assert loaded.stacked_m2 == close(2e-15 / 2e-3)  # they lie below the capacitor
+
+
+@pytest.mark.parametrize("bits", [3, 5, 7, 9])
+def test_a_ring_of_dummies_surrounds_the_units_of_a_converter(bits: int) -> None:
+    """Counted on a grid, where 2^(bits - 1) units make a square; the capacitor area is what grows
+    with the unit capacitor once the drivers of the units are taken off."""
+    side = round(2 ** ((bits - 1) / 2))
+    inside = {(x, y) for x in range(side) for y in range(side)}
+    placed = {(x + dx, y + dy) for x, y in inside for dx in (-1, 0, 1) for dy in (-1, 0, 1)}
+    one, two = (
+        SarConverter(kind="sar", bits=bits, unit_capacitance_f=unit).footprint_m2(NODE)
+        for unit in (1e-15, 2e-15)
+    )
+    drivers = 2 * driver_area_m2(len(inside) * 1e-15, NODE)
+    assert two - one - drivers == close(2 * len(placed) * 1e-15 / 2e-3, rel=1e-9)
+
+
+def test_logic_is_placed_at_seventy_per_cent_of_its_published_cells() -> None:
+    """Widths as the reference states them, in rows of 1.4 um."""
+    text = str(load_references()["logic.cells45"].value)
+    width_um = {name: float(value) for name, value in re.findall(r"(\w+_X1) ([\d.]+)", text)}
+    assert full_adder_area_m2(45e-9) == close(1.4 * width_um["FA_X1"] / 0.7 * 1e-12)
+    assert flip_flop_area_m2(45e-9) == close(1.4 * width_um["DFF_X1"] / 0.7 * 1e-12)
+    assert close(width_um["FA_X1"] / width_um["NAND2_X1"]) == ADDER_GATES
+
+
+def test_fins_hold_more_width_than_their_pitch() -> None:
+    """The perimeter of fins 42 nm high and 8 nm wide every 42 nm, against the same width drawn flat."""
+    fins = 1e-6 / 42e-9
+    flat = layout_area_m2(fins * (2 * 42e-9 + 8e-9), 22e-9) / 22e-9
+    assert flat / (layout_area_m2(fins * (2 * 42e-9 + 8e-9), 14e-9) / 14e-9) == close(92 / 42)
+    assert layout_area_m2(1e-6, 22e-9) == close(1e-6 * 5 * 22e-9 / 0.5)
 
 
 def test_a_pass_gate_grows_with_the_current_of_its_line() -> None:

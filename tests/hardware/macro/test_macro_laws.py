@@ -72,7 +72,7 @@ def test_energies_are_counts_times_unit_energies() -> None:
         expected["words"] += 0.5 * 15 * words.energy_j(12, 65e-9, 1.0)
         expected["input_logic"] += 2 * flip_flop_energy_j(65e-9, 1.0)
         for _col in range(12):
-            expected["cells"] += one.cell.energy_j(1.0, 0.5, 0.5)
+            expected["cells"] += one.cell.energy_j(65e-9, 1.0, 0.5, 0.5)
     for _col in range(12):
         expected["bits"] += 0.25 * bits.energy_j(8, 65e-9, 1.0)
     for _output in range(3):
@@ -184,7 +184,7 @@ def adders(**changes: Any) -> AdderArray:
         "node_m": 65e-9,
         "rows": 16,
         "cols": 24,
-        "cell_gates": 14.0,
+        "cell_gates": 32 / 3,  # two full adders
         "adder_s": 4e-10,
         "delay_supply_v": 0.8,
         "threshold_v": 0.3,
