@@ -32,10 +32,12 @@ def check_writable(folder: Path) -> None:
         )
 
 
-def put_in_place(folder: Path, files: Mapping[str, str], outdated: Iterable[str] = ()) -> None:
-    """Write `files` (name -> text) into `folder`, made if need be, and remove the `outdated` ones.
+def put_in_place(
+    folder: Path, files: Mapping[str, str | bytes], outdated: Iterable[str] = ()
+) -> None:
+    """Write `files` into `folder`, made if need be, and remove the `outdated` ones.
 
-    All texts are written under temporary names first; then each file replaces its predecessor by a
+    `files` maps names to texts, or to bytes that are written as they are.  All texts are written under temporary names first; then each file replaces its predecessor by a
     rename, in the order given, so that the last one marks the whole as complete.  A failure, or an
     interrupt while texts are written, leaves what was there before; an interrupt during the renames
     waits until they are done.  Raises `InputError` if the folder cannot be written.
@@ -47,7 +49,10 @@ def put_in_place(folder: Path, files: Mapping[str, str], outdated: Iterable[str]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for (target, temporary), text in zip(fresh.items(), files.values(), strict=True):
-            temporary.write_text(_encodable(text), encoding="utf-8", newline="\n")
+            if isinstance(text, bytes):
+                temporary.write_bytes(text)
+            else:
+                temporary.write_text(_encodable(text), encoding="utf-8", newline="\n")
             _keep_mode(target, temporary)
         _replace(fresh)
         complete = True

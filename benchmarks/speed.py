@@ -20,11 +20,15 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import onnx
 
 from archsim.architecture import Architecture
+from archsim.cli.pricing import Job
 from archsim.config.loading import load
 from archsim.config.overriding import override
 from archsim.resources import data_folder
+from archsim.result.cycle import analyse, attribute_path
+from archsim.simulation.cycle.repricing import timed_by_cycle
+from archsim.simulation.cycle.run import simulate_step
 from archsim.simulation.estimate import estimate
-from archsim.simulation.program import lower
+from archsim.simulation.program import Program, lower
 from archsim.workload.onnx_reader import read_workload, workload_from_model
 from archsim.workload.spec import WORKLOAD_MODEL
 from archsim.workload.training import training_graph
@@ -50,6 +54,23 @@ def command(*words: str) -> Callable[[], object]:
     )
 
 
+def built_in(name: str, dims: dict[str, int] | None = None) -> Program:
+    """A built-in network, lowered, at one sample."""
+    network = Job(model=name, dims=dims or {}).read()
+    return lower(training_graph(network.workload, network.options))
+
+
+def by_cycle(program: Program, chip: Architecture, batch: int) -> Callable[[], object]:
+    """A step by the cycle fidelity: priced, simulated, analysed, attributed."""
+
+    def work() -> object:
+        priced = estimate(program, [chip], [batch])
+        found = analyse(simulate_step(priced, chip))
+        return attribute_path(priced, found), timed_by_cycle(priced, chip, found.run)
+
+    return work
+
+
 def main() -> None:
     """Print one line per case: median, bar."""
     parser = argparse.ArgumentParser()
@@ -58,6 +79,7 @@ def main() -> None:
     spec = load("resnet50", WORKLOAD_MODEL, data_folder("workloads")).value
     workload = workload_from_model(spec.build(), name="resnet50")
     program = lower(training_graph(workload, spec.training.options()))
+    gpt2, vgg8 = built_in("gpt2", {"seq": 1024}), built_in("vgg8")
     loaded = load("protonic_256", Architecture, data_folder("arch_configs"))
     chip = loaded.value
     thousand = [
@@ -73,7 +95,10 @@ def main() -> None:
             ("archsim --help (process)", "", command("-m", "archsim", "--help")),
             ("archsim run resnet50 (process)", "4 s", command(*run, "--out", out)),
             ("import light_resnet50", "150 ms", lambda: read_workload(light)),
-            ("simulate ResNet-50, warm", "50 ms", lambda: estimate(program, [chip], [256])),
+            ("simulate ResNet-50, warm", "20 ms", lambda: estimate(program, [chip], [256])),
+            ("simulate VGG-8 (an epoch), warm", "10 ms", lambda: estimate(vgg8, [chip], [256])),
+            ("ResNet-50 cycle by cycle", "1 s", by_cycle(program, chip, 256)),
+            ("GPT-2, 1024 tokens, by cycle", "3 s", by_cycle(gpt2, chip, 256)),
             (
                 "simulate 1000 configurations",
                 "",

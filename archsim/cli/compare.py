@@ -24,6 +24,7 @@ from archsim.cli import options
 @click.option("--gpu", metavar="NAME|PATH", help="GPU to compare with as well. Default: none.")
 @options.batch_option
 @options.optimizer_option
+@options.fidelity_option
 @options.binding_options
 @click.option(
     "--out",
@@ -39,6 +40,7 @@ def command(
     gpu: str | None,
     batch: int | None,
     optimizer: options.OptimizerName | None,
+    fidelity: options.FidelityName,
     dims: dict[str, int],
     shapes: dict[str, tuple[int, ...]],
     trip_counts: dict[str, int],
@@ -55,6 +57,7 @@ def command(
     from archsim.cli.console import note, write_json
     from archsim.cli.inputs import input_files, load_architecture, load_gpu
     from archsim.cli.pricing import Job, file_name, price
+    from archsim.cli.progress import progress_bar
     from archsim.report.attribution import comparison_json
     from archsim.report.folder import COMPARISON, check_output_folder, write_comparison
 
@@ -72,6 +75,7 @@ def command(
         model=model,
         batch=batch,
         optimizer=optimizer,
+        fidelity=fidelity,
         dims=dims,
         shapes=shapes,
         trip_counts=trip_counts,
@@ -82,7 +86,10 @@ def command(
     words = options.command_words(
         "compare", model, arch=list(archs), gpu=gpu, out=out, **job.as_options()
     )
-    results = [price(job, network, a, rival, words).result for a in architectures]
+    results = []
+    for architecture in architectures:
+        with progress_bar(f"simulating {architecture.value.name}") as progress:
+            results.append(price(job, network, architecture, rival, words, progress).result)
     page = write_comparison(folder, results)
     if as_json:
         write_json(comparison_json(results))

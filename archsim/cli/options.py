@@ -14,6 +14,7 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 OptimizerName: TypeAlias = Literal["sgd", "momentum", "adam", "adamw"]
+FidelityName: TypeAlias = Literal["analytic", "cycle"]
 SettingValue: TypeAlias = str | int | float | bool | None
 
 _INTEGER = re.compile(r"[+-]?\d+\Z")
@@ -215,6 +216,18 @@ def optimizer_option(command: F) -> F:
         type=click.Choice(get_args(OptimizerName)),
         help="Optimizer of the digital parameters and of the GPU. Default: what a workload's own"
         " file says, else sgd.",
+    )(command)
+
+
+def fidelity_option(command: F) -> F:
+    """`--fidelity`, how a step is timed."""
+    return click.option(
+        "--fidelity",
+        type=click.Choice(get_args(FidelityName)),
+        default="analytic",
+        show_default=True,
+        help="How a step is timed: from fill and bottleneck, or task by task with contention, which"
+        " also says what waits for what.",
     )(command)
 
 

@@ -17,10 +17,11 @@ from archsim.workload.training import training_graph
 if TYPE_CHECKING:
     from archsim.architecture import Architecture
     from archsim.baseline.gpu_spec import GpuSpec
-    from archsim.cli.options import OptimizerName
+    from archsim.cli.options import FidelityName, OptimizerName
     from archsim.config.loading import Loaded
     from archsim.result import Evaluation
     from archsim.result.evaluate import Baseline
+    from archsim.simulation.cycle.fast import Progress
     from archsim.workload.training import TrainingGraph
 
 DEFAULT_BATCH = 256
@@ -29,11 +30,12 @@ _LONGEST_NAME = 100
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A network with its minibatch, optimizer and the sizes of what is symbolic."""
+    """A network with its minibatch, optimizer, way of timing and the sizes of what is symbolic."""
 
     model: str
     batch: int | None = None
     optimizer: OptimizerName | None = None
+    fidelity: FidelityName = "analytic"
     dims: Mapping[str, int] = field(default_factory=dict)
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     trip_counts: Mapping[str, int] = field(default_factory=dict)
@@ -81,6 +83,7 @@ class Job:
         return {
             "batch": self.batch,
             "optimizer": self.optimizer,
+            "fidelity": None if self.fidelity == "analytic" else self.fidelity,
             "dims": self.dims,
             "shapes": self.shapes,
             "trip_counts": self.trip_counts,
@@ -93,8 +96,12 @@ def price(
     architecture: Loaded[Architecture],
     gpu: Loaded[GpuSpec] | None,
     command: Sequence[str],
+    progress: Progress | None = None,
 ) -> Evaluation:
-    """The evaluation of a training step; `command` is what the result says it came from."""
+    """The evaluation of a training step; `command` is what the result says it came from.
+
+    `progress` hears how far the cycle fidelity is.
+    """
     from archsim.result import evaluate
     from archsim.simulation.program import lower
 
@@ -104,7 +111,16 @@ def price(
     baseline = (
         None if gpu is None else price_gpu(graph, gpu.value, batch, network.options.optimizer)
     )
-    found = evaluate(graph, lower(graph), architecture, batch, baseline, command)
+    found = evaluate(
+        graph,
+        lower(graph),
+        architecture,
+        batch,
+        baseline,
+        command,
+        fidelity=job.fidelity,
+        progress=progress,
+    )
     cited = reference_warnings([architecture] if gpu is None else [architecture, gpu])
     # What the user can mend at once comes first.
     return replace(found, result={**found.result, "warnings": [*cited, *found.result["warnings"]]})

@@ -24,6 +24,7 @@ from archsim.report.rows import (
     layers_csv,
     read_energy_csv,
 )
+from archsim.report.timeline import PACKED_NAME, PLAIN_NAME, TimelineFile
 from archsim.result.energy import EnergyRow
 
 RESULT_FILE = "result.json"
@@ -35,7 +36,7 @@ COMPARISON_FILE = "comparison.html"
 COMPARISON_TABLE_FILE = "comparison.csv"
 COMPARISON_RESULTS_FILE = "comparison.json"
 
-_TIMELINES = ("timeline.json", "timeline.json.gz")
+_TIMELINES = (PLAIN_NAME, PACKED_NAME)
 _REQUIRED = ("workload", "architecture", "accelerator", "layers")
 _ANOTHER_FOLDER = "Give another folder with --out."
 
@@ -156,22 +157,27 @@ def _check_inputs(folder: Path, kind: OutputKind, inputs: Iterable[Path]) -> Non
 
 
 def write_report(
-    folder: Path, result: ResultMapping, energy_rows: Sequence[EnergyRow], resolved_yaml: str
+    folder: Path,
+    result: ResultMapping,
+    energy_rows: Sequence[EnergyRow],
+    resolved_yaml: str,
+    timeline: TimelineFile | None = None,
 ) -> ReportPaths:
     """Write `result.json`, `layers.csv`, `energy.csv`, `architecture.yaml` and `report.html`.
 
-    An existing report is replaced; files of the user beside it are kept.  Raises `InputError` if
+    A `timeline` is written beside them, and one of an earlier report is removed.  An existing report is replaced; files of the user beside it are kept.  Raises `InputError` if
     the folder cannot be written, and then leaves what was there before as it was.
     """
     check_output_folder(folder)
-    files = {
+    files: dict[str, str | bytes] = {
         LAYERS_FILE: layers_csv(result),
         ENERGY_FILE: energy_csv(energy_rows),
         ARCHITECTURE_FILE: resolved_yaml,
-        PAGE_FILE: render_html(result, energy_rows),
+        PAGE_FILE: render_html(result, energy_rows, None if timeline is None else timeline.name),
+        **({} if timeline is None else {timeline.name: timeline.data}),
         RESULT_FILE: _json_text(result),
     }
-    put_in_place(folder, files, outdated=REPORT.outdated)
+    put_in_place(folder, files, outdated=[n for n in REPORT.outdated if n not in files])
     return ReportPaths(
         folder=folder,
         result=folder / RESULT_FILE,
@@ -185,7 +191,7 @@ def write_report(
 def write_comparison(folder: Path, results: Sequence[ResultMapping]) -> Path:
     """Write `comparison.html`, `comparison.csv` and `comparison.json`; returns the page's path."""
     check_output_folder(folder, COMPARISON)
-    files = {
+    files: dict[str, str | bytes] = {
         COMPARISON_FILE: comparison_html(results),
         COMPARISON_TABLE_FILE: compare_csv(results),
         COMPARISON_RESULTS_FILE: _json_text(comparison_json(results)),

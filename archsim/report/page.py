@@ -21,6 +21,7 @@ from archsim.report.layer_table import layer_table
 from archsim.report.lookup import number, numbers, rows, section, text
 from archsim.report.rows import ResultMapping
 from archsim.report.text import count, quantity, safe
+from archsim.report.waiting import waiting
 from archsim.result.energy import EnergyRow
 
 if TYPE_CHECKING:
@@ -49,9 +50,14 @@ class Warned:
     layer: str
 
 
-def render_html(result: ResultMapping, energy_rows: Sequence[EnergyRow]) -> str:
-    """The page of one run; the same result gives the same text."""
-    return render_template("report.html.j2", _context(result, energy_rows))
+def render_html(
+    result: ResultMapping, energy_rows: Sequence[EnergyRow], timeline: str | None = None
+) -> str:
+    """The page of one run, which names the file of its `timeline`; the same result gives the same text."""
+    return render_template(
+        "report.html.j2",
+        {**_context(result, energy_rows), "waiting": waiting(result), "timeline": timeline},
+    )
 
 
 def render_template(name: str, context: Mapping[str, Any]) -> str:

@@ -179,7 +179,8 @@ def _normalisation(estimate: Estimate, architecture: Architecture) -> list[Cauti
 def _updates(estimate: Estimate, architecture: Architecture, broadcast_s: float) -> list[Caution]:
     policy, found = architecture.schedule, []
     copies = estimate.mapping.copies[0]
-    step_s = float(estimate.step_latency_s[0])
+    # Both by the analytic fidelity, so that they can be compared.
+    step_s = float(estimate.timeline.makespan_s[0])
     if architecture.mapping.sync == "average" and (copies > 1).any():
         found.append(
             Caution(

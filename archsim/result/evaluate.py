@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,12 +17,17 @@ from archsim.config.loading import Loaded
 from archsim.errors import InputError
 from archsim.mapping import check_fit
 from archsim.result.cautions import TRAINING_STEPS, Caution, collect
+from archsim.result.cycle import CycleFindings, analyse, attribute_path, cycle_section
 from archsim.result.energy import EnergyRow, energy_rows, total_by
+from archsim.result.fidelity import Fidelity, analytic_section, cycle_fidelity
 from archsim.result.hardware_detail import hardware_detail
-from archsim.result.latency import Attribution, attribute
+from archsim.result.latency import Attribution, attribute, limit_words
 from archsim.result.layers import layer_rows, pulses_per_device
 from archsim.result.limits import drift_per_step, limit_rows
 from archsim.result.schema import SCHEMA_VERSION
+from archsim.simulation.cycle.fast import Progress
+from archsim.simulation.cycle.repricing import timed_by_cycle
+from archsim.simulation.cycle.run import simulate_step
 from archsim.simulation.estimate import Estimate, estimate
 from archsim.simulation.program import Program
 from archsim.units import format_quantity
@@ -40,11 +45,25 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A finished result: the JSON mapping of the contract and the long-form energy."""
+    """A finished result: the JSON mapping of the contract and the long-form energy.
+
+    `cycle` is what the cycle fidelity found, None if the step was timed analytically.
+    """
 
     result: dict[str, Any]
     energy_rows: tuple[EnergyRow, ...]
     estimate: Estimate
+    cycle: CycleFindings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Timed:
+    """A priced step and where its time goes, by the fidelity that was asked for."""
+
+    priced: Estimate
+    split: Attribution
+    cycle: CycleFindings | None
+    fidelity: dict[str, Any]
 
 
 def evaluate(
@@ -54,15 +73,21 @@ def evaluate(
     batch: int,
     baseline: Baseline | None = None,
     command: Sequence[str] = (),
+    *,
+    fidelity: Fidelity = "analytic",
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Price a training step of `batch` samples and fill the result contract.
 
-    `program` is `lower(training)`.  Raises `DoesNotFit` if the arrays do not suffice.
+    `program` is `lower(training)`; `progress` hears how far the cycle fidelity is.  Raises
+    `DoesNotFit` if the arrays do not suffice.
     """
     tree = architecture.value
-    priced = estimate(program, [tree], [batch])
-    check_fit(tree, program.matrices, priced.mapping)
-    _check_memory(tree, priced)
+    first = estimate(program, [tree], [batch])
+    check_fit(tree, program.matrices, first.mapping)
+    _check_memory(tree, first)
+    timed = _TIMED_BY[fidelity](first, tree, progress)
+    priced = timed.priced
     energy = energy_rows(priced)
     pulses = pulses_per_device(priced)
     cautions = collect(priced, tree, pulses, _broadcast_s(program, tree, batch))
@@ -74,10 +99,11 @@ def evaluate(
         "command": " ".join(command),
         "workload": _workload(training, priced),
         "architecture": _architecture(architecture, priced),
-        "accelerator": _accelerator(priced, tree, energy, pulses),
+        "accelerator": _accelerator(timed, tree, energy, pulses),
         "baseline": None if baseline is None else _baseline(baseline),
         "ratios": _ratios(priced, baseline),
-        "fidelity": {"mode": "analytic", "other_mode": None, "other_step_latency_s": None},
+        "fidelity": timed.fidelity,
+        "cycle": None if timed.cycle is None else cycle_section(timed.cycle),
         "accuracy": None,
         "layers": layer_rows(priced, training.workload, energy),
         "limits": limit_rows(priced, tree),
@@ -87,7 +113,28 @@ def evaluate(
         ],
         "warnings": _warnings(cautions, training, baseline),
     }
-    return Evaluation(result, energy, priced)
+    return Evaluation(result, energy, priced, timed.cycle)
+
+
+def _by_analysis(priced: Estimate, _tree: Architecture, _progress: Progress | None) -> _Timed:
+    return _Timed(priced, attribute(priced), None, analytic_section())
+
+
+def _by_cycle(priced: Estimate, tree: Architecture, progress: Progress | None) -> _Timed:
+    found = analyse(simulate_step(priced, tree, progress))
+    split = attribute_path(priced, found)
+    return _Timed(
+        timed_by_cycle(priced, tree, found.run),
+        split,
+        found,
+        cycle_fidelity(attribute(priced), split, found),
+    )
+
+
+_TIMED_BY: dict[Fidelity, Callable[[Estimate, Architecture, Progress | None], _Timed]] = {
+    "analytic": _by_analysis,
+    "cycle": _by_cycle,
+}
 
 
 def _check_memory(tree: Architecture, priced: Estimate) -> None:
@@ -162,16 +209,16 @@ def _architecture(architecture: Loaded[Architecture], priced: Estimate) -> dict[
 
 
 def _accelerator(
-    priced: Estimate,
+    timed: _Timed,
     tree: Architecture,
     energy: tuple[EnergyRow, ...],
     pulses: dict[str, float],
 ) -> dict[str, Any]:
+    priced, split = timed.priced, timed.split
     step_s = float(priced.step_latency_s[0])
     # The rows are the result's energy: totals over layers, phases and components are sums of them.
     step_j = float(sum(row.energy_j for row in energy))
     batch = float(priced.batch[0])
-    split = attribute(priced)
     limit, limit_s = max(split.by_limit_s.items(), key=lambda item: item[1])
     area = float(priced.area_m2[0])
     off_chip = float(priced.static_power_w["static_dram"][0])
@@ -239,21 +286,10 @@ def _cell_utilisation(priced: Estimate) -> float:
     return float((arrays * mapping.cell_utilisation[0]).sum() / max(float(arrays.sum()), 1.0))
 
 
-_LIMIT_WORDS = {
-    "arrays": "Crossbar arrays",
-    "vector_unit": "The vector unit",
-    "matrix_unit": "The matrix unit",
-    "activation_buffer": "The activation buffer",
-    "mesh": "The mesh",
-    "dram": "DRAM",
-    "data movement": "Data movement",
-}
-
-
 def _critical(priced: Estimate, split: Attribution, limit: str, share: float) -> str:
     """What limits the step, in a sentence: the resource, and the phases that it serves."""
     verb = "take" if limit == "arrays" else "takes"
-    sentence = f"{_LIMIT_WORDS[limit]} {verb} {100 * share:.0f} % of the step"
+    sentence = f"{limit_words(limit)} {verb} {100 * share:.0f} % of the step"
     if limit == "arrays":
         total = sum(split.by_phase_s.values())
         parts = [

@@ -13,6 +13,18 @@ from archsim.simulation.estimate import Estimate
 from archsim.simulation.program import IntArray, Program
 
 _DIGITAL = ("vector_unit", "matrix_unit")
+# What moving its data adds to a task, beside the time in its own unit.
+DATA_MOVEMENT = "data movement"
+
+_LIMIT_WORDS = {
+    "arrays": "Crossbar arrays",
+    "vector_unit": "The vector unit",
+    "matrix_unit": "The matrix unit",
+    "activation_buffer": "The activation buffer",
+    "mesh": "The mesh",
+    "dram": "DRAM",
+    DATA_MOVEMENT: "Data movement",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +67,20 @@ def attribute(estimate: Estimate) -> Attribution:
         asleep = float(timeline.wake_s[0, segment])
         again = first if interval == latency - asleep else by_resource
         later = (samples - 1.0) * interval
-        _spread(phases, first[0], latency)
-        _spread(phases, again[0], later)
-        _spread(limits, first[1], latency)
-        _spread(limits, again[1], later)
+        spread(phases, first[0], latency)
+        spread(phases, again[0], later)
+        spread(limits, first[1], latency)
+        spread(limits, again[1], later)
     return Attribution(phases, limits)
 
 
-def _spread(target: dict[str, float], shares: dict[str, float], amount: float) -> None:
+def limit_words(limit: str) -> str:
+    """A limit as the subject of a sentence."""
+    return _LIMIT_WORDS[limit]
+
+
+def spread(target: dict[str, float], shares: dict[str, float], amount: float) -> None:
+    """Add `amount` to the entries of `target` in proportion to `shares`."""
     total = sum(shares.values())
     for name, share in shares.items():
         part = amount * share / total if total else 0.0
@@ -82,13 +100,14 @@ def _path_shares(estimate: Estimate, path: list[int]) -> Shares:
         moved = float(estimate.costs.transfer_s[0, task])
         phases[phase] = phases.get(phase, 0.0) + main
         phases[str(ResultPhase.TRANSFER)] = phases.get(str(ResultPhase.TRANSFER), 0.0) + moved
-        unit = _own_unit(estimate, task)
+        unit = own_unit(estimate, task)
         limits[unit] = limits.get(unit, 0.0) + main
-        limits["data movement"] = limits.get("data movement", 0.0) + moved
+        limits[DATA_MOVEMENT] = limits.get(DATA_MOVEMENT, 0.0) + moved
     return phases, limits
 
 
-def _own_unit(estimate: Estimate, task: int) -> str:
+def own_unit(estimate: Estimate, task: int) -> str:
+    """The unit that a task's own time is spent in."""
     if estimate.costs.array_s[0, task] > 0:
         return "arrays"
     shared = estimate.costs.shared_s

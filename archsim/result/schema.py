@@ -30,6 +30,7 @@ def result_schema() -> dict[str, Any]:
         "description": "Cost of one training step on an accelerator, against a GPU.",
         **_object(
             ("limits", {"type": "array", "items": _limit()}),
+            ("cycle", _or_null(_cycle())),
             schema_version={"const": SCHEMA_VERSION},
             archsim_version=_text("Version of archsim that wrote the result."),
             created=_text("Date and time, ISO 8601."),
@@ -41,6 +42,7 @@ def result_schema() -> dict[str, Any]:
             baseline={"anyOf": [{"type": "null"}, _baseline()]},
             ratios={"anyOf": [{"type": "null"}, _object(speedup=_ratio(), energy_ratio=_ratio())]},
             fidelity=_object(
+                ("difference", _or_null(_difference())),
                 mode={"enum": ["analytic", "cycle"]},
                 other_mode={"enum": ["analytic", "cycle", None]},
                 other_step_latency_s=_or_null(_amount("Step time by the other fidelity.")),
@@ -188,6 +190,66 @@ def _limit() -> _Schema:
         pulses_per_device_per_step=_or_null(_amount("Pulses of a device in a step.")),
         steps_to_wear_out=_or_null(_amount("Steps until the demonstrated pulses are used up.")),
     )
+
+
+def _difference() -> _Schema:
+    return _object(
+        relative=_number("Step time by the cycle fidelity over that by the analytic one, less 1."),
+        by_limit_s={
+            "type": "object",
+            "description": "Cycle less analytic time by what limits; the sum is the difference.",
+            "additionalProperties": {"type": "number"},
+        },
+        resource=_or_null(_text("Where most of the difference is; null if there is none.")),
+        explanation=_text("The same in a sentence."),
+    )
+
+
+def _cycle() -> _Schema:
+    path = _object(
+        steps=_count("Steps of the critical path."),
+        waited_for_s=_map("Its time by what the next step waited for; the sum is the step."),
+        queues_s=_map("Its time for which the next step queued, by resource, longest first."),
+        tasks={"type": "array", "items": _task_on_path()},
+        first={"type": "array", "items": _path_step()},
+        longest={"type": "array", "items": _path_step()},
+    )
+    stalls = _object(
+        resource=_text("The resource of highest utilisation."),
+        utilisation={"type": "number", "minimum": 0, "maximum": 1},
+        seconds=_map("What it does with the step: works, or waits for what; the sum is the step."),
+    )
+    return _object(
+        tick_s=_amount("Seconds of a tick, in which the schedule counts."),
+        tasks=_count("Tasks of all samples."),
+        samples_in_flight=_or_null(_count("Samples on their way at once, at most.", minimum=1)),
+        stalls=stalls,
+        critical_path=path,
+    )
+
+
+def _task_on_path() -> _Schema:
+    return _object(
+        task=_text("Name of the task."),
+        steps=_count("How often it is on the critical path."),
+        seconds=_amount("Its time there."),
+    )
+
+
+def _path_step() -> _Schema:
+    return _object(
+        task=_text("Name of the task."),
+        sample=_or_null(_count("Its sample; null if it happens once for all.")),
+        begin_s=_amount("Begin, from the start of the step."),
+        seconds=_amount("How long it is on the path."),
+        by=_or_null(_text("The resource that works; null for the task's own time.")),
+        waited_for={"enum": ["start", "input", "buffer", "unit", "link", "power"]},
+        through=_or_null(_text("The resource or buffer that it waited for.")),
+    )
+
+
+def _number(description: str) -> _Schema:
+    return {"type": "number", "description": description}
 
 
 def _assumption() -> _Schema:

@@ -65,13 +65,11 @@ class Timeline:
 
 def segment_tasks(program: Program, *, batch_barriers: bool, deferred: bool) -> Segments:
     """Assign every task to a segment and order the tasks of each segment in waves."""
-    predecessors: list[list[int]] = [[] for _ in range(program.size)]
-    for source, target in zip(program.edge_from, program.edge_to, strict=True):
-        predecessors[target].append(int(source))
-    segment = np.zeros(program.size, dtype=np.intp)
-    for task in range(program.size):
-        level = max((int(segment[p]) for p in predecessors[task]), default=0)
-        segment[task] = level + int(batch_barriers and bool(program.barrier[task]))
+    levels: list[int] = []
+    rises = (program.barrier & batch_barriers).tolist()
+    for sources, rise in zip(program.predecessors, rises, strict=True):
+        levels.append(max((levels[p] for p in sources), default=0) + int(rise))
+    segment = np.array(levels, dtype=np.intp)
     last = int(segment.max(initial=0))
     if deferred:
         updates = program.select(TaskKind.WEIGHT_GRADIENT)
@@ -80,18 +78,20 @@ def segment_tasks(program: Program, *, batch_barriers: bool, deferred: bool) -> 
     per_step = np.flatnonzero(program.per_step)
     last += int(per_step.size > 0)
     segment[per_step] = last
-    return _waves(segment, predecessors, program.per_step)
+    return _waves(segment, program.predecessors, program.per_step)
 
 
 def _waves(
-    segment: IntArray, predecessors: list[list[int]], per_step: NDArray[np.bool_]
+    segment: IntArray, predecessors: tuple[tuple[int, ...], ...], per_step: NDArray[np.bool_]
 ) -> Segments:
-    depth = np.zeros(segment.size, dtype=np.intp)
+    depths: list[int] = []
     inside: list[list[int]] = []
+    own = segment.tolist()
     for task, sources in enumerate(predecessors):
-        kept = [p for p in sources if segment[p] == segment[task]]
+        kept = [p for p in sources if own[p] == own[task]]
         inside.append(kept)
-        depth[task] = 1 + max((int(depth[p]) for p in kept), default=-1)
+        depths.append(1 + max((depths[p] for p in kept), default=-1))
+    depth = np.array(depths, dtype=np.intp)
     order = np.argsort(depth, kind="stable")
     levels = np.split(order, np.flatnonzero(np.diff(depth[order])) + 1)
     waves = []

@@ -34,10 +34,14 @@ class TaskCosts:
 
 
 class CostColumns:
-    """Costs under construction: [C, T] columns that the parts of the model add to."""
+    """Costs under construction: [C, T] columns that the parts of the model add to.
 
-    def __init__(self, configurations: int, tasks: int) -> None:
+    `hop_m` is the architecture's, which takes the area of everything to compute.
+    """
+
+    def __init__(self, configurations: int, tasks: int, hop_m: Scalar) -> None:
         self.shape = (configurations, tasks)
+        self.hop_m = hop_m
         self.main = np.zeros(self.shape)
         self.latency = np.zeros(self.shape)
         self.array = np.zeros(self.shape)
@@ -52,7 +56,9 @@ class CostColumns:
 
 def pick(values: Scalar | BoolArray, mapping: Mapping, matrices: IntArray) -> FloatArray:
     """Columns of a [C, M] quantity for the matrices of some tasks."""
-    full = np.broadcast_to(np.asarray(values, dtype=np.float64), mapping.copies.shape)
+    full = np.asarray(values, dtype=np.float64)
+    if full.shape != mapping.copies.shape:
+        full = np.broadcast_to(full, mapping.copies.shape)
     return np.asarray(full[:, matrices])
 
 

@@ -66,4 +66,4 @@ def _average_copies(
     counts: Sequence[Scalar] = [extra * sync.additions, share * sync.additions] + [none] * 6
     use_vector_unit(build, architecture, columns, counts)
     build.shared["mesh"][:, columns] += mesh.occupancy_s(extra * sync.bit_hops)
-    build.add_energy("mesh", columns, mesh.energy_j(extra * sync.bit_hops, architecture.hop_m))
+    build.add_energy("mesh", columns, mesh.energy_j(extra * sync.bit_hops, build.hop_m))

@@ -29,10 +29,17 @@ from archsim.workload.training import TaskKind
 
 
 def task_costs(
-    program: Program, architecture: Architecture, mapping: Mapping, batch: FloatArray
+    program: Program,
+    architecture: Architecture,
+    mapping: Mapping,
+    batch: FloatArray,
+    hop_m: Scalar,
 ) -> TaskCosts:
-    """Price every task; the numbers of `architecture` are [C, 1], `batch` is [C, 1] samples."""
-    build = CostColumns(mapping.copies.shape[0], program.size)
+    """Price every task; the numbers of `architecture` are [C, 1], `batch` is [C, 1] samples.
+
+    `hop_m` is that of the architecture.
+    """
+    build = CostColumns(mapping.copies.shape[0], program.size, hop_m)
     _analog_reads(build, program, architecture, mapping)
     _analog_updates(build, program, architecture, mapping)
     _digital_matrices(build, program, architecture, mapping)

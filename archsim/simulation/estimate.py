@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from archsim.architecture import Architecture
-from archsim.fields import FloatArray, stack
+from archsim.fields import FloatArray, Scalar, stack
 from archsim.mapping import Mapping, effective_pulses, mapping_candidates
 from archsim.mapping.averaging import averaging
 from archsim.simulation.analytic import Segments, Timeline, schedule, segment_tasks
@@ -74,8 +74,10 @@ def estimate(
     barriers = policy.batchnorm == "batch" and bool(program.barrier.any())
     segments = segment_tasks(program, batch_barriers=barriers, deferred=policy.update == "deferred")
 
+    hop_m = architecture.hop_m
+
     def price(mapping: Mapping) -> _Priced:
-        return _price(program, architecture, mapping, segments, batch)
+        return _price(program, architecture, mapping, segments, batch, hop_m)
 
     by_unit = [
         _fastest([price(mapping) for mapping in mappings], price)
@@ -102,9 +104,10 @@ def _price(
     mapping: Mapping,
     segments: Segments,
     batch: FloatArray,
+    hop_m: Scalar,
 ) -> _Priced:
     pipelined = architecture.schedule.mode == "pipelined"
-    costs = task_costs(program, architecture, mapping, batch)
+    costs = task_costs(program, architecture, mapping, batch, hop_m)
     gating = architecture.chip.power_gating
     wake_s = 0.0 if gating is None else gating.wake_s
 

@@ -44,7 +44,7 @@ def memory(
     crossing = _crossing_tensors(program, segments)
     waiting = np.where(_waiting_outputs(program, segments), program.output_elements, 0.0)
     waiting = np.broadcast_to(np.asarray(waiting * bits), (batch.shape[0], program.size))
-    live = _live_samples(draft, batch)
+    live = live_samples(draft, batch)
     stored = (tensors * np.where(crossing[None, :], batch, live)).sum(axis=1)
     stored = stored + (waiting * batch).sum(axis=1)
     capacity = np.asarray(architecture.activation_buffer.capacity_bit, dtype=np.float64)
@@ -118,7 +118,7 @@ def _second_pass(program: Program, segments: Segments) -> FloatArray:
     return np.where(barriers, program.input_elements, 0.0)
 
 
-def _live_samples(draft: Timeline, batch: FloatArray) -> FloatArray:
+def live_samples(draft: Timeline, batch: FloatArray) -> FloatArray:
     """Samples on their way at once, [C, 1]: the most over the segments."""
     tiny = np.finfo(np.float64).tiny
     ways = np.ceil(draft.latency_s / np.maximum(draft.interval_s, tiny))

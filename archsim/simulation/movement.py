@@ -118,7 +118,7 @@ def _use_mesh(
     through_ports = flow.inputs * flow.into + other_side * flow.out_of
     build.latency[:, columns] += mesh.latency_s(through_ports, hops, ports)
     build.shared["mesh"][:, columns] += mesh.occupancy_s(bit_hops)
-    build.add_energy("mesh", columns, mesh.energy_j(bit_hops, architecture.hop_m))
+    build.add_energy("mesh", columns, mesh.energy_j(bit_hops, build.hop_m))
 
 
 def _use_tile_buffers(

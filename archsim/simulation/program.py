@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import networkx as nx
 import numpy as np
@@ -106,6 +107,20 @@ class Program:
         """Number of tasks."""
         return len(self.names)
 
+    @cached_property
+    def predecessors(self) -> tuple[tuple[int, ...], ...]:
+        """Tasks that each task waits for, by ascending edge, [T]."""
+        found: list[list[int]] = [[] for _ in range(self.size)]
+        for source, target in zip(self.edge_from.tolist(), self.edge_to.tolist(), strict=True):
+            found[target].append(source)
+        return tuple(map(tuple, found))
+
+    @cached_property
+    def _by_kind(self) -> dict[TaskKind | None, IntArray]:
+        kinds = {kind: i for i, kind in enumerate(dict.fromkeys(self.kind))}
+        numbers = np.array([kinds[kind] for kind in self.kind], dtype=np.intp)
+        return {kind: np.flatnonzero(numbers == i) for kind, i in kinds.items()}
+
     @property
     def minibatch_norms(self) -> int:
         """Normalisations by minibatch statistics, forward and backward counted apart."""
@@ -114,7 +129,8 @@ class Program:
 
     def select(self, *kinds: TaskKind) -> IntArray:
         """Indices of the tasks of these kinds."""
-        return np.flatnonzero([kind in kinds for kind in self.kind])
+        nothing = np.zeros(0, dtype=np.intp)
+        return np.sort(np.concatenate([nothing, *(self._by_kind.get(k, nothing) for k in kinds)]))
 
 
 @collection_paused()

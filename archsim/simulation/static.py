@@ -21,14 +21,27 @@ def static_energy_j(
     timeline: Timeline,
 ) -> dict[str, FloatArray]:
     """Energy of a step that flows without any operator asking for it, by component, each [C]."""
-    step_s = timeline.makespan_s
+    on = None
+    if architecture.chip.power_gating is not None:
+        on = _array_seconds(program, mapping, costs, timeline)
+    return static_energy_over(architecture, timeline.makespan_s, on)
+
+
+def static_energy_over(
+    architecture: Architecture, step_s: FloatArray, on: tuple[FloatArray, FloatArray] | None
+) -> dict[str, FloatArray]:
+    """Static energy of a step of `step_s` [C] by component, each [C].
+
+    With power gating `on` says for how many arrays times seconds arrays are switched on, and how
+    many arrays are switched on, both [C]; without (None) all of them always are.
+    """
     power, gating = static_power(architecture), architecture.chip.power_gating
     found = {name: _column(value, step_s) * step_s for name, value in power.chip_w.items()}
     arrays = _column(architecture.arrays_available, step_s)
-    if gating is None:
+    if gating is None or on is None:
         powered_s, woken = arrays * step_s, None
     else:
-        on_s, woken = _array_seconds(program, mapping, costs, timeline)
+        on_s, woken = on
         retained = _column(gating.retained_share, step_s)
         powered_s = on_s + retained * (arrays * step_s - on_s)
     for name, value in power.per_array_w.items():

@@ -24,13 +24,18 @@ OPEN = {
     "baseline.best_batch",
     "baseline.usual_optimizer",
     "workload.notes[]",
+    "fidelity.difference.by_limit_s",
+    "cycle.stalls.seconds",
+    "cycle.critical_path.waited_for_s",
+    "cycle.critical_path.queues_s",
 }
 
 
 @pytest.fixture
 def result(archsim_here: Runner) -> dict[str, Any]:
-    """A result with a GPU, copies, notes and warnings."""
-    found = archsim_here("run", "lenet", "--arch", "protonic_256", "--gpu", "h100", "--json")
+    """A result with a GPU, copies, notes, warnings, and timed by both fidelities."""
+    given = ("--arch", "protonic_256", "--gpu", "h100", "--fidelity", "cycle", "--json")
+    found = archsim_here("run", "lenet", *given)
     assert found.code == 0, found.err
     content: dict[str, Any] = found.json
     return content
@@ -55,6 +60,7 @@ def test_every_key_of_a_result_is_documented(result: dict[str, Any]) -> None:
     documented -= {name for name in documented if name.startswith("differences[]")}
     documented -= {name for name in documented if name in HEADLINES}
     files = {"result.json", "layers.csv", "energy.csv", "architecture.yaml", "report.html"}
+    files |= {"timeline.json"}
     assert documented - files == set(paths(result, ""))
 
 

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import heapq
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from archsim.simulation.cycle.pools import Pool
 from archsim.simulation.cycle.steady import Watch
+
+# Tasks of a component whose instances count as progress: a few, so that it costs nothing.
+_MILESTONES = 16
 
 
 class Edge(NamedTuple):
@@ -68,12 +72,14 @@ _Plan: TypeAlias = tuple[
 class Layout:
     """Where tick, stage, sample and task stand in an event, and what waits for what.
 
-    `needs[t]` is how many predecessor instances each instance of t has in full.
+    `needs[t]` is how many predecessor instances each instance of t has in full; `told` are tasks
+    whose instances count as progress (none unless `tells`).
     """
 
-    def __init__(self, component: Component) -> None:
+    def __init__(self, component: Component, *, tells: bool = False) -> None:
         size, samples = len(component.duration), component.samples
         self.component = component
+        self.told = frozenset(range(0, size, max(1, size // _MILESTONES)) if tells else ())
         self.task_bits = max(size - 1, 1).bit_length()
         self.sample_bits = samples.bit_length()
         self.low_bits = self.task_bits + self.sample_bits + max(component.stage).bit_length()
@@ -134,7 +140,7 @@ class Layout:
                     tuple(self.alone[task]),
                     tuple(self.paired[task]),
                     tuple(self.joined[task]),
-                    bool(self.later[task]) or task == last,
+                    bool(self.later[task]) or task == last or task in self.told,
                     self.starts[task],
                     self.finishes[task],
                 )
@@ -205,22 +211,31 @@ class Waiting:
         return [event for event in found if event >= 0]
 
 
-def run_events(component: Component, *, watch: bool) -> tuple[Layout, int]:
+def run_events(
+    component: Component, *, watch: bool, tell: Callable[[float], None] | None = None
+) -> tuple[Layout, int]:
     """Finishes (and starts) of every instance, and how many were repeated, not stepped.
 
     With `watch`, a state that occurred before is recognised, and what followed it is repeated as
-    often as samples allow (see `archsim.simulation.cycle.steady`).
+    often as samples allow (see `archsim.simulation.cycle.steady`).  `tell` hears now and then how many
+    instances more have been stepped.
     """
-    layout = Layout(component)
+    layout = Layout(component, tells=tell is not None)
     waiting = Waiting(layout)
     heap = waiting.initial()
     heapq.heapify(heap)
     watcher = Watch(layout, waiting, heap) if watch and not any(component.once) else None
-    _loop(layout, waiting, heap, watcher)
+    _loop(layout, waiting, heap, watcher, tell)
     return layout, watcher.repeated if watcher else 0
 
 
-def _loop(layout: Layout, waiting: Waiting, heap: list[int], watch: Watch | None) -> None:  # noqa: C901, PLR0912, PLR0915
+def _loop(  # noqa: C901, PLR0912, PLR0915
+    layout: Layout,
+    waiting: Waiting,
+    heap: list[int],
+    watch: Watch | None,
+    tell: Callable[[float], None] | None,
+) -> None:
     """The loop itself: one function, because a call per task would double its time."""
     push, pop, push_pop = heapq.heappush, heapq.heappop, heapq.heappushpop
     free, halves, partial = layout.component.free, waiting.halves, waiting.partial
@@ -285,6 +300,8 @@ def _loop(layout: Layout, waiting: Waiting, heap: list[int], watch: Watch | None
             sample = (number >> task_bits) - 1
             for found in waiting.follow(task, max(sample, 0), finish):
                 push(heap, found)
+            if tell is not None and task in layout.told:
+                tell(len(plans) / len(layout.told))
             if watch is not None and task == len(plans) - 1 and not watch.look(now, sample):
                 watch = None
             event = pop(heap) if heap else -1

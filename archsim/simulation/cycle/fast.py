@@ -12,8 +12,9 @@ of its samples.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -63,10 +64,16 @@ class TemplateSchedule:
         return Schedule(expand(self.template), self.claim, self.start, self.finish)
 
 
-def simulate_template(template: Template, *, steady: Steady = "trust") -> TemplateSchedule:
+# Hears which share of the work is done, in 0..1.
+Progress: TypeAlias = Callable[[float], None]
+
+
+def simulate_template(
+    template: Template, *, steady: Steady = "trust", progress: Progress | None = None
+) -> TemplateSchedule:
     """The schedule of all instances, the same to the tick as `simulate(expand(template))`.
 
-    Raises `InputError` as that does.
+    `progress` is called now and then.  Raises `InputError` as that does.
     """
     check_template(template)
     stage = template.stage
@@ -82,14 +89,17 @@ def simulate_template(template: Template, *, steady: Steady = "trust") -> Templa
     if reason or (template.resources.capacity < 1).any():
         found = simulate(expand(template))
         return TemplateSchedule(template, found.claim, found.start, found.finish, 0, 0, 0, reason)
-    return _Run(template, steady).run()
+    return _Run(template, steady, progress).run()
 
 
 class _Run:
     """State of one run: times per task, and when each resource is free."""
 
-    def __init__(self, template: Template, steady: Steady) -> None:
-        self.template, self.steady = template, steady
+    def __init__(
+        self, template: Template, steady: Steady, progress: Progress | None = None
+    ) -> None:
+        self.template, self.steady, self.progress = template, steady, progress
+        self.total = int(template.offsets[-1])
         self.stage = template.stage
         self.counts: list[int] = template.counts.tolist()
         self.edges = _edges(template)
@@ -185,7 +195,11 @@ class _Run:
             free=self.free,
             pools=self.pools,
         )
-        found, repeated = run_events(component, watch=self.steady != "ignore")
+        found, repeated = run_events(
+            component,
+            watch=self.steady != "ignore",
+            tell=None if self.progress is None else self._teller(self.progress),
+        )
         for task, finishes in zip(group, found.finishes, strict=True):
             self.finish[task] = np.array(finishes, dtype=np.int64)
         for task, starts in zip(group, found.starts, strict=True):
@@ -199,6 +213,17 @@ class _Run:
         total = sum(self.counts[t] for t in group)
         self.repeated += repeated
         self.stepped += total - repeated
+
+    def _teller(self, progress: Progress) -> Progress:
+        """Adds what one component has stepped to what is scheduled already."""
+        done = float(self.scanned + self.stepped + self.repeated)
+
+        def tell(more: float) -> None:
+            nonlocal done
+            done += more
+            progress(min(done / self.total, 1.0))
+
+        return tell
 
 
 def _in_turn(asked: TickArray, ticks: int) -> TickArray:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from archsim.fields import FloatArray
-from archsim.simulation.analytic import Segments, segment_tasks
+from archsim.simulation.analytic import Segments, segment_tasks, working_segments
 from archsim.simulation.columns import SHARED_RESOURCES, TaskCosts
 from archsim.simulation.cycle.tasks import ResourceKind, Resources, rows
 from archsim.simulation.cycle.template import Template, Window
@@ -33,7 +34,8 @@ class Execution:
 
     `mode` and `update` are those of the architecture's schedule; `barriers` says whether
     normalisations need the whole minibatch.  `in_flight` bounds the samples on their way at once
-    in a pipeline without such barriers (None: no bound).
+    in a pipeline without such barriers (None: no bound).  `wake_s` is what a segment in which arrays
+    work waits for them to be switched on.
     """
 
     samples: int
@@ -41,6 +43,7 @@ class Execution:
     update: Literal["immediate", "deferred"]
     barriers: bool
     in_flight: int | None = None
+    wake_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class _Draft:
     program_task: list[int] = field(default_factory=list)
     edges: set[tuple[int, int]] = field(default_factory=set)
     windows: list[Window] = field(default_factory=list)
+    wakes: list[int] = field(default_factory=list)
 
     def add(self, name: str, needs: Sequence[int], *, once: bool, program_task: int = -1) -> int:
         number = len(self.names)
@@ -68,6 +72,15 @@ class _Draft:
         self.program_task.append(program_task)
         self.edges.update((need, number) for need in needs)
         return number
+
+    def once_for_all(self, name: str, needs: Sequence[int]) -> int:
+        """Append what waits for all samples and takes no time."""
+        return self.add(name, needs, once=True)
+
+    def wake(self, name: str, needs: Sequence[int]) -> int:
+        """Append the switching on of arrays, once for all samples."""
+        self.wakes.append(self.add(name, needs, once=True))
+        return self.wakes[-1]
 
     def last_of(self, first: int) -> list[int]:
         """Tasks from number `first` on that nothing waits for."""
@@ -83,11 +96,14 @@ def lower_cycle(
         program, batch_barriers=execution.barriers, deferred=execution.update == "deferred"
     )
     draft = _Draft()
+    woken = np.zeros(segments.count, dtype=bool)
+    if execution.wake_s > 0:
+        woken = working_segments(program, costs, segments)[configuration].any(axis=1)
     if execution.mode == "sequential":
-        _segment_by_segment(draft, program, segments)
+        _segment_by_segment(draft, program, segments, woken)
     else:
-        _by_dependence(draft, program, execution)
-    return _priced(draft, program, costs, execution.samples, configuration)
+        _by_dependence(draft, program, segments, woken, execution)
+    return _priced(draft, program, costs, execution, configuration)
 
 
 def _inside(program: Program) -> list[list[int]]:
@@ -103,8 +119,13 @@ def _inside(program: Program) -> list[list[int]]:
     return found
 
 
-def _segment_by_segment(draft: _Draft, program: Program, segments: Segments) -> None:
-    """One sample after the other through each segment; the segments one after the other."""
+def _segment_by_segment(
+    draft: _Draft, program: Program, segments: Segments, woken: NDArray[np.bool_]
+) -> None:
+    """One sample after the other through each segment; the segments one after the other.
+
+    `woken` [S] are segments whose arrays are switched on first.
+    """
     needs = _inside(program)
     place: dict[int, int] = {}
     before: list[int] = []
@@ -113,6 +134,8 @@ def _segment_by_segment(draft: _Draft, program: Program, segments: Segments) -> 
         if not members:
             continue
         once = bool(segments.per_step[number])
+        if woken[number]:
+            before = [draft.wake(f"arrays of segment {number} on", before)]
         entry = draft.add(f"begin of segment {number}", before, once=once)
         for task in members:
             own = [place[p] for p in needs[task] if segments.segment[p] == number]
@@ -125,39 +148,50 @@ def _segment_by_segment(draft: _Draft, program: Program, segments: Segments) -> 
         before = [draft.add(f"all of segment {number}", [ends], once=True)]
 
 
-def _by_dependence(draft: _Draft, program: Program, execution: Execution) -> None:
-    """Every task as soon as its inputs are there; barriers wait for the minibatch."""
+def _by_dependence(
+    draft: _Draft,
+    program: Program,
+    segments: Segments,
+    woken: NDArray[np.bool_],
+    execution: Execution,
+) -> None:
+    """Every task as soon as its inputs are there; barriers wait for the minibatch.
+
+    `woken` [S] are segments whose arrays are switched on at the barrier before them.
+    """
     needs = _inside(program)
     deferred = np.zeros(program.size, dtype=bool)
     if execution.update == "deferred":
         deferred[program.select(TaskKind.WEIGHT_GRADIENT)] = True
     ordinary = np.flatnonzero(~deferred & ~program.per_step).tolist()
     place: dict[int, int] = {}
-    entry = draft.add("sample admitted", [], once=False)
+    before = [draft.wake("arrays on", [])] if woken[segments.segment[ordinary[:1]]].any() else []
+    entry = draft.add("sample admitted", before, once=False)
     for task in ordinary:
         before = [place[p] for p in needs[task] if p in place] or [entry]
         if execution.barriers and program.barrier[task]:
-            before = [*before, draft.add(f"{program.names[task]}: minibatch", before, once=True)]
+            add = draft.wake if woken[segments.segment[task]] else draft.once_for_all
+            before = [*before, add(f"{program.names[task]}: minibatch", before)]
         place[task] = draft.add(program.names[task], before, once=False, program_task=task)
     leave = draft.add("sample done", draft.last_of(entry), once=False)
     waits = execution.barriers and bool(program.barrier[ordinary].any())
     if execution.in_flight is not None and not waits:
         draft.windows.append(Window("samples in flight", entry, leave, execution.in_flight))
     before = [leave]
-    if deferred.any():
-        before = [draft.add("minibatch done", before, once=True)]
-        updates = np.flatnonzero(deferred).tolist()
-        for task in updates:
-            own = [place[p] for p in needs[task] if p in place and deferred[p]]
+    for name, later, once in (
+        ("minibatch done", np.flatnonzero(deferred), False),
+        ("all updates done", np.flatnonzero(program.per_step), True),
+    ):
+        if not later.size:
+            continue
+        add = draft.wake if woken[segments.segment[later]].any() else draft.once_for_all
+        before = [add(name, before)]
+        for task in later.tolist():
+            own = [place[p] for p in needs[task] if segments.segment[p] == segments.segment[task]]
             place[task] = draft.add(
-                program.names[task], [*before, *own], once=False, program_task=task
+                program.names[task], [*before, *own], once=once, program_task=task
             )
-        before = draft.last_of(leave)
-    closing = np.flatnonzero(program.per_step).tolist()
-    before = [draft.add("all updates done", before, once=True)]
-    for task in closing:
-        own = [place[p] for p in needs[task] if program.per_step[p]]
-        place[task] = draft.add(program.names[task], own or before, once=True, program_task=task)
+        before = draft.last_of(before[0])
 
 
 def _place(unit: str) -> int:
@@ -174,13 +208,15 @@ def _durations(seconds: FloatArray, tick_s: float, draft: _Draft) -> TickArray:
 
 
 def _priced(
-    draft: _Draft, program: Program, costs: TaskCosts, samples: int, configuration: int
+    draft: _Draft, program: Program, costs: TaskCosts, execution: Execution, configuration: int
 ) -> Lowered:
     size = len(draft.names)
     task = np.array(draft.program_task, dtype=np.int64)
     real = np.flatnonzero(task >= 0)
     own = task[real]
+    samples = execution.samples
     seconds = np.zeros(size)
+    seconds[draft.wakes] = execution.wake_s
     seconds[real] = (costs.main_s + costs.transfer_s)[configuration, own]
     names = tuple(f"arrays:{name}" for name in program.matrices.names) + SHARED_RESOURCES
     matrices = len(program.matrices.names)

@@ -10,6 +10,8 @@ import numpy as np
 from archsim.errors import InputError
 from archsim.simulation.cycle.causes import Causes
 from archsim.simulation.cycle.schedule import Schedule
+from archsim.simulation.cycle.tasks import Indices
+from archsim.simulation.cycle.ticks import TickArray
 
 # What a server does: works; waits until the inputs of its next task are computed; until a link, a
 # unit or a power cap that they or the task need as well is done; for buffer space; has no more tasks.
@@ -39,8 +41,8 @@ def bottleneck(schedule: Schedule) -> int:
     return int(utilisation.argmax())
 
 
-def stalls(schedule: Schedule, resource: int) -> Stalls:
-    """What a single server does with its time.
+def stalls(schedule: Schedule, resource: int, causes: Causes | None = None) -> Stalls:
+    """What a single server does with its time; `causes` are those of the schedule, if there.
 
     Before each of its tasks it waits first for the task's inputs (computed, then brought by
     whatever streams), then for the task's buffer space, then for what else the task keeps.  Raises
@@ -54,7 +56,7 @@ def stalls(schedule: Schedule, resource: int) -> Stalls:
             "for its own reasons",
             remedy="Ask for a resource of capacity 1.",
         )
-    causes = Causes(schedule)
+    causes = causes or Causes(schedule)
     mine = causes.use.entries(resource)
     begin, end = causes.use.begin[mine], causes.use.end[mine]
     before = np.concatenate(([0], end[:-1])).astype(np.int64)
@@ -62,25 +64,36 @@ def stalls(schedule: Schedule, resource: int) -> Stalls:
     found["busy"] = int(tasks.hold_ticks[mine].sum())
     found["drained"] = schedule.makespan - int(end[-1] if end.size else 0)
     waits = np.flatnonzero(begin > before)
-    for i in waits.tolist():
-        left, until = int(before[i]), int(begin[i])
-        for stall, at in _reasons(causes, int(tasks.holds.row[mine[i]])):
-            found[stall] += max(min(at, until) - left, 0)
-            left = max(left, min(at, until))
+    left, until = before[waits], begin[waits]
+    for stall, at in _reasons(causes, causes.row[mine[waits]]):
+        reached = np.minimum(at, until)
+        waited = np.maximum(reached - left, 0)
+        for name in STALLS:
+            found[name] += int(waited[stall == STALLS.index(name)].sum())
+        left = np.maximum(left, reached)
     return Stalls(tasks.resources.names[resource], found)
 
 
-def _reasons(causes: Causes, task: int) -> list[tuple[Stall, int]]:
-    """What a task waits for, one after the other, and until when."""
+def _reasons(causes: Causes, tasks: Indices) -> list[tuple[Indices, TickArray]]:
+    """What each of some tasks waits for, one after the other (places in `STALLS`), until when."""
     schedule = causes.schedule
-    found: list[tuple[Stall, int]] = []
-    source = causes.last_input(task)
-    if source >= 0:
-        found.append(("input", int(schedule.start[source] + schedule.tasks.duration[source])))
-        entry = causes.ending_stream(source)
-        ready = int(schedule.finish[source])
-        found.append((causes.kind(entry) if entry >= 0 else "input", ready))
-    found.append(("buffer", int(schedule.claim[task])))
-    entry = causes.last_grant(task)
-    found.append((causes.kind(entry) if entry >= 0 else "unit", int(schedule.start[task])))
-    return found
+    source = causes.last_input[tasks]
+    has = source >= 0
+    computed = np.where(has, (schedule.start + schedule.tasks.duration)[source], 0)
+    ready = np.where(has, schedule.finish[source], 0)
+    brought = np.where(has, causes.ending_stream[source], -1)
+    return [
+        (np.full(tasks.size, STALLS.index("input")), computed),
+        (_kinds(causes, brought, "input"), ready),
+        (np.full(tasks.size, STALLS.index("buffer")), schedule.claim[tasks]),
+        (_kinds(causes, causes.last_grant[tasks], "unit"), schedule.start[tasks]),
+    ]
+
+
+def _kinds(causes: Causes, entries: Indices, otherwise: Stall) -> Indices:
+    """The kind of the resource of each entry as a place in `STALLS`; `otherwise` for none."""
+    tasks = causes.schedule.tasks
+    if not tasks.holds.item.size:
+        return np.full(entries.size, STALLS.index(otherwise))
+    kinds = np.array([STALLS.index(kind) for kind in tasks.resources.kind], dtype=np.int64)
+    return np.where(entries >= 0, kinds[tasks.holds.item[entries]], STALLS.index(otherwise))

@@ -1,0 +1,94 @@
+"""How a step was timed, and what explains the difference to the other way of timing it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+from archsim.result.cycle import CycleFindings, queues
+from archsim.result.latency import Attribution, limit_words
+from archsim.units import format_quantity
+
+Fidelity: TypeAlias = Literal["analytic", "cycle"]
+
+# Ticks round, and windows take a tick: what is closer than this is called equal.
+_EQUAL = 1e-6
+# A queue that takes less of the step explains nothing.
+_LEAST_QUEUE = 0.01
+
+
+def analytic_section() -> dict[str, Any]:
+    """The result's `fidelity` of an analytic run, which does not run the other."""
+    return {
+        "mode": "analytic",
+        "other_mode": None,
+        "other_step_latency_s": None,
+        "difference": None,
+    }
+
+
+def cycle_fidelity(
+    analytic: Attribution, cycle: Attribution, found: CycleFindings
+) -> dict[str, Any]:
+    """The result's `fidelity` of a cycle run, with the analytic estimate beside it."""
+    other_s = sum(analytic.by_limit_s.values())
+    return {
+        "mode": "cycle",
+        "other_mode": "analytic",
+        "other_step_latency_s": other_s,
+        "difference": _difference(analytic, cycle, found, other_s),
+    }
+
+
+def _difference(
+    analytic: Attribution, cycle: Attribution, found: CycleFindings, other_s: float
+) -> dict[str, Any]:
+    """Cycle less analytic: by resource, where the parts add up, and in a sentence."""
+    step_s = found.run.makespan_s
+    change_s = step_s - other_s
+    names = [*cycle.by_limit_s, *(n for n in analytic.by_limit_s if n not in cycle.by_limit_s)]
+    by_limit = {
+        name: cycle.by_limit_s.get(name, 0.0) - analytic.by_limit_s.get(name, 0.0) for name in names
+    }
+    sign = 1.0 if change_s >= 0 else -1.0
+    equal = abs(change_s) <= _EQUAL * other_s
+    resource = None if equal else max(by_limit, key=lambda name: sign * by_limit[name])
+    return {
+        "relative": change_s / other_s,
+        "by_limit_s": by_limit,
+        "resource": resource,
+        "explanation": _sentence(found, resource, change_s / other_s, by_limit),
+    }
+
+
+def _sentence(
+    found: CycleFindings, resource: str | None, relative: float, by_limit: dict[str, float]
+) -> str:
+    if resource is None:
+        return "Both fidelities find the same time: nothing queues where it costs time."
+    amount = format_quantity(abs(by_limit[resource]), "s")
+    more = "more" if relative > 0 else "less"
+    verb = "take" if resource == "arrays" else "takes"
+    head = (
+        f"{100 * abs(relative):.1f} % {more} time than the analytic estimate: "
+        f"{_inside(limit_words(resource))} {verb} {amount} {more} of what the step waits for"
+    )
+    if relative < 0:
+        return f"{head}, since the busiest unit works already while the first sample is on its way."
+    share = _queued_s(found, resource) / found.run.makespan_s
+    if share < _LEAST_QUEUE:
+        return f"{head}; hardly anything queues for it there."
+    return f"{head}; for {100 * share:.0f} % of the step what comes next there queues for it."
+
+
+def _queued_s(found: CycleFindings, limit: str) -> float:
+    """Time on the critical path for which the next step queued for what limits."""
+    return sum(
+        seconds
+        for name, seconds in queues(found).items()
+        if name == limit or name.partition(":")[0] == limit
+    )
+
+
+def _inside(subject: str) -> str:
+    """The subject of a sentence as it stands inside one; DRAM keeps its capitals."""
+    return subject if subject.isupper() else subject[:1].lower() + subject[1:]

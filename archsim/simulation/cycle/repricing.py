@@ -1,0 +1,105 @@
+"""What a step costs when the cycle fidelity has timed it: the same work, on another schedule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from archsim.architecture import Architecture
+from archsim.fields import FloatArray
+from archsim.simulation.cycle.run import CycleRun
+from archsim.simulation.estimate import Estimate
+from archsim.simulation.static import static_energy_over
+from archsim.workload.training import TaskKind
+
+
+def timed_by_cycle(priced: Estimate, architecture: Architecture, run: CycleRun) -> Estimate:
+    """`priced` (one configuration) with the times of `run`, and what depends on them.
+
+    Dynamic energy stays: the same work is done.  Static power flows for the new time.
+    `timeline` stays the analytic one, except for the busy times of its resources.
+    """
+    step_s = np.array([run.makespan_s])
+    on = None if architecture.chip.power_gating is None else _array_seconds(priced, run)
+    static = static_energy_over(architecture, step_s, on)
+    return replace(
+        priced,
+        timeline=replace(priced.timeline, resource_s=_busy_s(priced, run)),
+        step_latency_s=step_s,
+        step_energy_j=priced.dynamic_energy_j + sum(static.values()),
+        static_power_w={name: energy / step_s for name, energy in static.items()},
+        staleness_samples=np.array([_staleness(priced, run)]),
+    )
+
+
+def _busy_s(priced: Estimate, run: CycleRun) -> FloatArray:
+    """Busy seconds of each resource of the analytic timeline, [1, R]: the names are the same."""
+    names = run.lowered.template.resources.names
+    assert names == priced.timeline.resources
+    return np.asarray(run.schedule.busy[None, :] * run.tick_s)
+
+
+def _staleness(priced: Estimate, run: CycleRun) -> float:
+    """Most samples that begin to read an array between one sample's forward read and its update.
+
+    Deferred updates come after all reads, so no sample reads what an earlier one has changed.
+    """
+    program = priced.program
+    if run.execution.update == "deferred":
+        return 0.0
+    template, schedule = run.lowered.template, run.schedule
+    place = {int(task): t for t, task in enumerate(run.lowered.program_task) if task >= 0}
+    offsets = template.offsets
+    reads = program.select(TaskKind.FORWARD)
+    first = {int(program.matrix[r]): int(r) for r in reversed(reads) if program.matrix[r] >= 0}
+    worst = 0
+    for update in program.select(TaskKind.WEIGHT_GRADIENT):
+        read, written = place[first[int(program.matrix[update])]], place[int(update)]
+        begun = schedule.start[offsets[read] : offsets[read + 1]]
+        done = schedule.finish[offsets[written] : offsets[written + 1]]
+        later = np.searchsorted(begun, done, side="left") - 1 - np.arange(begun.size)
+        worst = max(worst, int(later.max()))
+    return float(worst)
+
+
+def _array_seconds(priced: Estimate, run: CycleRun) -> tuple[FloatArray, FloatArray]:
+    """Arrays times the seconds that they are switched on, and arrays switched on, both [1].
+
+    A segment lasts from the start of its first task (and the switching on before it) to the end of
+    its last one; the arrays of a matrix are on in every segment in which they work, and stay on
+    from one such segment to the next.
+    """
+    spans = _segment_spans(priced, run)
+    mapping = priced.mapping
+    arrays = (mapping.arrays_per_copy * mapping.copies * mapping.on_array)[0]
+    segment, worked = priced.timeline.segments.segment, priced.costs.array_s[0] > 0
+    on_s, woken = 0.0, 0.0
+    for matrix in np.flatnonzero(arrays):
+        tasks = (priced.program.matrix == matrix) & worked
+        end = -2
+        for s in np.unique(segment[tasks]).tolist():
+            begin, last = spans[s]
+            # One tick may pass where samples leave a window (see `Template.windows`).
+            woken += float(arrays[matrix]) * (begin > end + 1)
+            on_s += float(arrays[matrix]) * max(last - max(begin, end, 0), 0) * run.tick_s
+            end = max(end, last)
+    return np.array([on_s]), np.array([woken])
+
+
+def _segment_spans(priced: Estimate, run: CycleRun) -> dict[int, tuple[int, int]]:
+    """First tick and last tick of each segment, in which its arrays have to be on."""
+    template, schedule = run.lowered.template, run.schedule
+    offsets = template.offsets
+    wake = round(run.execution.wake_s / run.tick_s)
+    spans: dict[int, tuple[int, int]] = {}
+    for t, task in enumerate(run.lowered.program_task.tolist()):
+        if task < 0:
+            continue
+        own = slice(offsets[t], offsets[t + 1])
+        begin = max(int(schedule.start[own].min()) - wake, 0)
+        last = int(schedule.finish[own].max())
+        segment = int(priced.timeline.segments.segment[task])
+        before = spans.get(segment, (begin, last))
+        spans[segment] = (min(before[0], begin), max(before[1], last))
+    return spans
