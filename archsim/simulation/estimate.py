@@ -157,7 +157,7 @@ def _staleness(
 ) -> FloatArray:
     """Most samples that read an array between one sample's forward read and its update, [C]."""
     policy = architecture.schedule
-    if policy.update == "deferred" or policy.mode == "sequential":
+    if policy.update == "deferred":
         return np.zeros(batch.shape[0])
     updates = program.select(TaskKind.WEIGHT_GRADIENT)
     reads = program.select(TaskKind.FORWARD)
@@ -169,6 +169,8 @@ def _staleness(
         if segment[read] != segment[update]:
             # A barrier lies between: every later sample of the minibatch has read by then.
             worst = np.maximum(worst, batch[:, 0] - 1.0)
+            continue
+        if policy.mode == "sequential":  # a sample ends its segment before the next begins it
             continue
         interval = timeline.bottleneck_s[:, segment[read]]
         gap = timeline.finish_s[:, update] - timeline.finish_s[:, read]

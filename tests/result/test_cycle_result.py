@@ -195,6 +195,18 @@ def test_staleness_counts_the_samples_that_read_before_an_update(batch: int) -> 
     assert worst == 0 if batch == 1 else worst > 0
 
 
+@pytest.mark.parametrize("norm", [False, True])
+def test_both_fidelities_count_the_same_staleness_in_sequence(norm: bool) -> None:
+    """Sample by sample nothing is stale, unless a barrier makes all samples read first."""
+    changes = {"schedule.update": "immediate", "schedule.mode": "sequential"}
+    layers = [Layer(64, 64, norm=norm), Layer(64, 32)]
+    found = [
+        evaluated(layers, with_changes(changes), 5, fidelity).result["accelerator"]
+        for fidelity in ("analytic", "cycle")
+    ]
+    assert [one["staleness_samples"] for one in found] == [4.0 * norm] * 2
+
+
 def test_the_critical_path_is_listed_from_the_start_and_by_length() -> None:
     layers = [Layer(300, 300, 50), Layer(300, 300, 50)]
     done = evaluated(layers, LOADED, 16, "cycle")
