@@ -317,7 +317,7 @@ class Tracer:
                     remedy="Check the sizes given with --batch, --dim and --shape.",
                 )
             info = tensor_info(name, element_type, shape, nonnegative=nonnegative)
-            if through or self._carries_gradient(node, element_type):
+            if not info.floating and (through or self._carries_gradient(node, element_type)):
                 info = replace(info, floating=True)
             self.tensors[name] = info
             self.types[name] = type_proto(element_type, shape)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import TypeAlias
 
 from archsim.workload.graph import (
@@ -165,20 +166,26 @@ def unary_piece(node: Node, scope: Scope, function: Function) -> Piece:
             Keeps.OUTPUT: (Saved(result, n),),
             Keeps.MASK: (Saved(result, n, SavedForm.MASK),),
         }[function.keeps]
-    moved = DigitalWork(read=n, written=n)
-    backward = NO_WORK
-    if trains and function.backward != NO_WORK:
-        kept = n if saved else 0
-        backward = function.backward.scaled(n) + DigitalWork(read=n + kept, written=n)
+    forward, backward = _work(function, n, trains=trains)
     return Piece(
         kind=OpKind.ELEMENTWISE,
         inputs=scope.activations(node),
         outputs=(result,),
         reason=function.reason,
-        forward=function.forward.scaled(n) + moved,
+        forward=forward,
         backward=backward,
         saved=saved,
     )
+
+
+@lru_cache(maxsize=4096)
+def _work(function: Function, n: int, *, trains: bool) -> tuple[DigitalWork, DigitalWork]:
+    """Forward and backward work over `n` elements; networks repeat few of them many times."""
+    forward = function.forward.scaled(n) + DigitalWork(read=n, written=n)
+    if not trains or function.backward == NO_WORK:
+        return forward, NO_WORK
+    kept = 0 if function.keeps is Keeps.NOTHING else n
+    return forward, function.backward.scaled(n) + DigitalWork(read=n + kept, written=n)
 
 
 def _clip_sign(node: Node, scope: Scope) -> bool:
