@@ -27,7 +27,12 @@ def print_validation(document: Mapping[str, Any]) -> None:
     estimated = [row for row in rows if row["estimate"] is not None]
     if estimated:
         show(_rows(estimated), "", _LEGEND, "")
-    show(*_causes(estimated), *_not_modelled(rows), *_claims(document["claims"]))
+    absent = [row for row in rows if row["class"] == "not_modelled"]
+    show(
+        *_reasons("Why errors are large", estimated),
+        *_reasons("Not modelled", absent),
+        *_claims(document["claims"]),
+    )
     show(*_peers(document["peers"]))
     show(*median_lines(document), share_line(document))
 
@@ -59,21 +64,11 @@ def _rows(rows: Sequence[Row]) -> Table:
     return table
 
 
-def _causes(rows: Sequence[Row]) -> Iterator[str]:
-    """Why errors are large, each cause once with the rows that it explains."""
+def _reasons(title: str, rows: Sequence[Row]) -> Iterator[str]:
+    """Under a title each cause once, with the rows that it explains."""
     found = _by_cause(rows)
     if found:
-        yield "Why errors are large"
-    for cause, ids in found.items():
-        yield f"  {_listed(ids)}: {cause}."
-    if found:
-        yield ""
-
-
-def _not_modelled(rows: Sequence[Row]) -> Iterator[str]:
-    found = _by_cause([row for row in rows if row["class"] == "not_modelled"])
-    if found:
-        yield "Not modelled"
+        yield title
     for cause, ids in found.items():
         yield f"  {_listed(ids)}: {cause}."
     if found:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from archsim.fields import Scalar
-from archsim.hardware.placement import Bystanders, Placement, PulseStatistics, UpdateCost
+from archsim.hardware.placement import Bystanders, Firing, Placement, PulseStatistics, UpdateCost
 
 if TYPE_CHECKING:
     from archsim.hardware.crossbar import Crossbar
@@ -71,14 +71,14 @@ def peak_power_w(crossbar: Crossbar, firing_share: Scalar) -> Scalar:
     What lines and devices take in the slot, over its length (pulse and gap).
     """
     array, share = crossbar.array, firing_share
-    both = share * share * array.cells
+    fires = Firing(row=share, column=share, both=share * share, phases=1.0)
     count = _UpdateCounts(
-        row_pulses=array.physical_rows * share,
-        column_pulses=array.physical_cols * share,
+        row_pulses=array.physical_rows * fires.row,
+        column_pulses=array.physical_cols * fires.column,
         line_slots=0.0,
-        coincidences=both,
-        half_selects=2.0 * share * array.cells - 2.0 * both,
-        idle_slots=(1.0 - share) ** 2 * array.cells,
+        coincidences=array.cells * fires.both,
+        half_selects=array.cells * fires.one_line,
+        idle_slots=array.cells * fires.no_line,
         slots=1.0,
         conducting=array.cells,
         fired_columns=share,
@@ -95,30 +95,25 @@ def _counts(
     columns, length = array.columns_per_weight, update.train_length
     rows = place.inputs * place.blocks * place.col_splits
     cols = place.outputs * columns * place.blocks * place.row_splits
-    row_turns, col_turns = update.line_turns(pulses.input_signs, pulses.error_signs)
     cells = place.inputs * place.outputs * columns * place.blocks
-    both = pulses.probability_x * pulses.probability_error
-    row_fires, col_fires = pulses.probability_x * row_turns, pulses.probability_error * col_turns
-    fired = row_fires + col_fires
-    phases = update.phases(pulses.input_signs, pulses.error_signs)
-    slots = phases * length
+    fires = update.firing(pulses)
+    slots = fires.phases * length
     # Cells of bystanding rows under columns that fire, the other way round, and of both.
     under, along = cols * beside.rows, rows * beside.cols
     apart = place.blocks * place.row_splits * place.col_splits * beside.rows * beside.cols
     own_cols = place.outputs * columns / place.col_splits
     return _UpdateCounts(
-        row_pulses=rows * length * row_fires,
-        column_pulses=cols * length * col_fires,
+        row_pulses=rows * length * fires.row,
+        column_pulses=cols * length * fires.column,
         line_slots=(rows + cols) * slots,
-        coincidences=cells * length * both,
-        half_selects=length
-        * (cells * (fired - 2.0 * both) + under * col_fires + along * row_fires),
+        coincidences=cells * length * fires.both,
+        half_selects=length * (cells * fires.one_line + under * fires.column + along * fires.row),
         idle_slots=length
         * (
-            cells * np.maximum(phases - fired + both, 0.0)
-            + under * (phases - col_fires)
-            + along * (phases - row_fires)
-            + apart * phases
+            cells * fires.no_line
+            + under * (fires.phases - fires.column)
+            + along * (fires.phases - fires.row)
+            + apart * fires.phases
         ),
         slots=slots,
         conducting=(cells + under + along) * place.blocks_per_array + apart,

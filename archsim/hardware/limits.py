@@ -208,8 +208,8 @@ def half_selects_per_pulse(crossbar: Crossbar, pulses: PulseStatistics) -> Scala
 
     1/p_x + 1/p_error - 2 for unsigned operands; signed ones make lines fire in more phases.
     """
-    row_fires, column_fires, both, _ = _firing(crossbar, pulses)
-    return np.asarray((row_fires + column_fires - 2.0 * both) / both)
+    fires = crossbar.update.firing(pulses)
+    return np.asarray(fires.one_line / fires.both)
 
 
 def disturb_per_pulse(crossbar: Crossbar, pulses: PulseStatistics) -> Scalar:
@@ -219,25 +219,11 @@ def disturb_per_pulse(crossbar: Crossbar, pulses: PulseStatistics) -> Scalar:
     `bias.unselected`; the field law of the device says what step that gives.  Steps of both
     polarities count alike, though they cancel in part.
     """
-    row_fires, column_fires, both, phases = _firing(crossbar, pulses)
     bias, fraction = crossbar.update.bias, crossbar.device.half_select_step_fraction
-    half = (row_fires + column_fires - 2.0 * both) / both
-    none = np.maximum(phases - row_fires - column_fires + both, 0.0) / both
+    half = half_selects_per_pulse(crossbar, pulses)
+    fires = crossbar.update.firing(pulses)
+    none = fires.no_line / fires.both
     return np.asarray(half * fraction(bias.half_selected) + none * fraction(bias.unselected))
-
-
-def _firing(crossbar: Crossbar, pulses: PulseStatistics) -> tuple[Scalar, Scalar, Scalar, Scalar]:
-    """Per slot position of the train, over all phases: how often a row fires, a column, both."""
-    update = crossbar.update
-    row_turns, column_turns = update.line_turns(pulses.input_signs, pulses.error_signs)
-    both = pulses.probability_x * pulses.probability_error
-    phases = update.phases(pulses.input_signs, pulses.error_signs)
-    return (
-        pulses.probability_x * row_turns,
-        pulses.probability_error * column_turns,
-        np.asarray(both),
-        phases,
-    )
 
 
 def far_step(crossbar: Crossbar) -> Scalar:

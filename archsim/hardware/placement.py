@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+
 from archsim.fields import Scalar
 
 
@@ -53,6 +55,29 @@ class PulseStatistics:
     probability_error: Scalar
     input_signs: Scalar
     error_signs: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """How often lines fire per slot position of a train, over all `phases` of one update.
+
+    `row` and `column` count one line of its kind, `both` a row and a column in the same slot.
+    """
+
+    row: Scalar
+    column: Scalar
+    both: Scalar
+    phases: Scalar
+
+    @property
+    def one_line(self) -> Scalar:
+        """How often exactly one of a row and a column fires."""
+        return self.row + self.column - 2.0 * self.both
+
+    @property
+    def no_line(self) -> Scalar:
+        """How often neither of them fires."""
+        return np.maximum(self.phases - self.row - self.column + self.both, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from archsim.fields import Component, Quantity, Scalar
+from archsim.hardware.placement import Firing, PulseStatistics
 from archsim.hardware.selection import SELECTIONS, LineBias, Select
 
 
@@ -51,6 +52,16 @@ class UpdateScheme(Component):
         if self.scheme == "half_bias":
             return error_signs, input_signs
         return 2.0 + 0.0 * error_signs, 1.0 + 0.0 * input_signs
+
+    def firing(self, pulses: PulseStatistics) -> Firing:
+        """How often the lines of an update fire, over all its phases."""
+        row_turns, column_turns = self.line_turns(pulses.input_signs, pulses.error_signs)
+        return Firing(
+            row=pulses.probability_x * row_turns,
+            column=pulses.probability_error * column_turns,
+            both=pulses.probability_x * pulses.probability_error,
+            phases=self.phases(pulses.input_signs, pulses.error_signs),
+        )
 
     def firing_probability(self, vectors: Scalar) -> Scalar:
         """Mean chance that a line fires in a slot, if a sample makes `vectors` updates.

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from archsim.architecture import Architecture
 from archsim.fields import FloatArray
+from archsim.hardware.placement import PulseStatistics
+from archsim.mapping import effective_pulses
 from archsim.simulation.estimate import Estimate
 
 
 def densest_firing(estimate: Estimate, architecture: Architecture) -> FloatArray:
     """Chance that a line of each trained matrix on arrays fires in a slot, else 0, [C, M]."""
-    updates, mapping = estimate.program.matrices.updates, estimate.mapping
-    average = architecture.mapping.sync == "average"
-    share = mapping.copies if average else np.ones_like(mapping.copies)
-    fires = np.asarray(architecture.update.firing_probability(updates / share))
-    return np.where((updates > 0) & mapping.on_array, fires, 0.0)
+    fires = pulse_statistics(estimate, architecture).probability_x
+    return np.where(trained_on_arrays(estimate), fires, 0.0)
+
+
+def pulse_statistics(estimate: Estimate, architecture: Architecture) -> PulseStatistics:
+    """Firing of the lines of each matrix in its updates, [C, M]."""
+    table, mapping = estimate.program.matrices, estimate.mapping
+    return effective_pulses(architecture, table.updates, table.input_signs, mapping.copies)
+
+
+def trained_on_arrays(estimate: Estimate) -> NDArray[np.bool_]:
+    """Which matrices take updates in arrays, [C, M]."""
+    return np.asarray(estimate.mapping.on_array & (estimate.program.matrices.updates > 0))

@@ -9,7 +9,7 @@ import numpy as np
 from archsim.architecture import Architecture
 from archsim.fields import FloatArray, Scalar
 from archsim.hardware import limits
-from archsim.mapping import effective_pulses
+from archsim.result.firing import pulse_statistics, trained_on_arrays
 from archsim.simulation.estimate import Estimate
 
 
@@ -24,7 +24,6 @@ def limit_rows(estimate: Estimate, architecture: Architecture) -> list[dict[str,
     crossbar, mapping = architecture.crossbar, estimate.mapping
     table, size = estimate.program.matrices, len(estimate.program.matrices.names)
     used = extent(estimate, architecture)
-    pulses = effective_pulses(architecture, table.updates, table.input_signs, mapping.copies)
     settling = limits.settling_ratios(crossbar)
     endurance = float(np.asarray(architecture.device.endurance_pulses))
 
@@ -44,6 +43,7 @@ def limit_rows(estimate: Estimate, architecture: Architecture) -> list[dict[str,
         "settling_update": column(settling["update"]),
         "far_step": column(limits.far_step(crossbar)),
     }
+    pulses = pulse_statistics(estimate, architecture)
     half = column(limits.half_selects_per_pulse(crossbar, pulses))
     disturb = disturb_by_matrix(estimate, architecture)[0]
     rows = []
@@ -79,10 +79,9 @@ def ir_drop_by_matrix(estimate: Estimate, architecture: Architecture) -> FloatAr
 
 def disturb_by_matrix(estimate: Estimate, architecture: Architecture) -> FloatArray:
     """Unasked steps per wanted pulse of a device of each trained matrix on arrays, else 0, [C, M]."""
-    table, mapping = estimate.program.matrices, estimate.mapping
-    pulses = effective_pulses(architecture, table.updates, table.input_signs, mapping.copies)
+    pulses = pulse_statistics(estimate, architecture)
     steps = limits.disturb_per_pulse(architecture.crossbar, pulses)
-    return np.where(mapping.on_array & (table.updates > 0), steps, 0.0)
+    return np.where(trained_on_arrays(estimate), steps, 0.0)
 
 
 def drift_per_step(estimate: Estimate, architecture: Architecture) -> FloatArray:
