@@ -81,8 +81,10 @@ def _bibliography() -> type[Component]:
     return Bibliography
 
 
-ARCHITECTURE = FileKind("an architecture", "Give it with --arch.", _architecture, ("arch_configs",))
-GPU = FileKind("a GPU", "Give it with --gpu.", _gpu, ("arch_configs", "gpu"))
+ARCHITECTURE = FileKind(
+    "an architecture", "`archsim run` takes it with --arch.", _architecture, ("arch_configs",)
+)
+GPU = FileKind("a GPU", "`archsim run` takes it with --gpu.", _gpu, ("arch_configs", "gpu"))
 STUDY = FileKind("a study", "Give it to `archsim sweep`.", _study)
 WORKLOAD = FileKind("a workload", "Give it as MODEL.", _workload, ("workloads",))
 DEVICE = FileKind(
@@ -134,13 +136,14 @@ def _other_kind(name: str, folder: Path, expected: FileKind) -> InputError | Non
 
 def _shipped_as(name: str, expected: FileKind) -> InputError | None:
     """The refusal of a bare name under which something of another kind ships, or None."""
+    bare = name.removesuffix(".yaml")
     for kind in _KINDS:
         if kind.shipped is None or kind is expected:
             continue
         root, *parts = kind.shipped
-        if name in names_in(data_folder(root).joinpath(*parts)):
+        if bare in names_in(data_folder(root).joinpath(*parts)):
             return InputError(
-                f"'{name}' is {kind.noun}, expected {expected.noun}.", remedy=kind.use
+                f"'{bare}' is {kind.noun}, expected {expected.noun}.", remedy=kind.use
             )
     return None
 

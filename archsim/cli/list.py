@@ -72,7 +72,9 @@ def _in_short(found: Listing) -> str:
     """The sources of a file's values: one or two by their keys, more by their number."""
     keys = found.references
     named = ", ".join(keys) if len(keys) <= _MOST_KEYS else f"{len(keys)} references"
-    return f"{named}; {found.assumed} values assumed" if found.assumed else named
+    values = "value" if found.assumed == 1 else "values"
+    assumed = f"{found.assumed} {values} assumed" if found.assumed else ""
+    return "; ".join(text for text in (named, assumed) if text)
 
 
 def _own_references(path: Path) -> tuple[str, ...]:
@@ -112,15 +114,20 @@ COMPONENTS: dict[str, tuple[DataKind, *tuple[str, ...]]] = {
     "drivers": ("arch_configs", "drivers"),
     "memories": ("arch_configs", "memories"),
     "links": ("arch_configs", "links"),
+    "cells": ("arch_configs", "cells"),
+    "access": ("arch_configs", "access"),
+    "drives": ("arch_configs", "drives"),
+    "supplies": ("arch_configs", "supplies"),
+    "power-gating": ("arch_configs", "power_gating"),
 }
 
 
 @click.command(epilog="Example: archsim list archs")
-@click.argument("what", type=click.Choice([*FOLDERS, *COMPONENTS, "algorithms", "ops"]))
+@click.argument("what", type=options.OneOf([*FOLDERS, *COMPONENTS, "algorithms", "ops"]))
 @options.json_option
 def command(*, what: str, as_json: bool) -> None:
     """List what ships with archsim: architectures, devices, GPUs, networks, published systems, components (converters,
-    drivers, memories, links), update algorithms, and the ONNX operators that it knows.
+    drivers, memories, links, cells, access transistors, device drives, supplies, power gating), update algorithms, and the ONNX operators that it knows.
 
     Sources are keys of the bibliography (arch_configs/references.yaml); --json lists all of them.
     """

@@ -12,6 +12,8 @@ from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 import click
 
+from archsim.errors import did_you_mean
+
 F = TypeVar("F", bound=Callable[..., Any])
 OptimizerName: TypeAlias = Literal["sgd", "momentum", "adam", "adamw"]
 FidelityName: TypeAlias = Literal["analytic", "cycle"]
@@ -82,6 +84,15 @@ class FiniteRange(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value} is no finite number.", param, ctx)
         return number
+
+
+class OneOf(click.Choice[str]):
+    """One of a few words; another one gets the nearest as a suggestion."""
+
+    def get_invalid_choice_message(self, value: object, ctx: click.Context | None) -> str:
+        """What was given, and what was probably meant, or all that is known."""
+        del ctx
+        return f"there is no '{value}'. {did_you_mean(str(value), self.choices)}"
 
 
 class WholeNumber(click.ParamType[int]):
@@ -213,7 +224,7 @@ def optimizer_option(command: F) -> F:
     """`--optimizer`, the same on both machines."""
     return click.option(
         "--optimizer",
-        type=click.Choice(get_args(OptimizerName)),
+        type=OneOf(get_args(OptimizerName)),
         help="Optimizer of the digital parameters and of the GPU. Default: what a workload's own"
         " file says, else sgd.",
     )(command)
@@ -223,7 +234,7 @@ def fidelity_option(command: F) -> F:
     """`--fidelity`, how a step is timed."""
     return click.option(
         "--fidelity",
-        type=click.Choice(get_args(FidelityName)),
+        type=OneOf(get_args(FidelityName)),
         default="analytic",
         show_default=True,
         help="How a step is timed: from fill and bottleneck, or task by task with contention, which"

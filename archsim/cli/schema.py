@@ -8,6 +8,7 @@ import click
 
 from archsim.cli.console import write_json
 from archsim.cli.kinds import ARCHITECTURE, GPU, PUBLISHED, STUDY, WORKLOAD, FileKind
+from archsim.cli.options import OneOf
 
 # What can be asked for: the kind of file, and the schema's title.
 SCHEMAS: dict[str, tuple[FileKind, str]] = {
@@ -24,7 +25,7 @@ RESULT = "result"
 
 
 @click.command(epilog="Example: archsim schema arch > arch.schema.json")
-@click.argument("what", type=click.Choice([*SCHEMAS, RESULT]))
+@click.argument("what", type=OneOf([*SCHEMAS, RESULT]))
 @click.option("--json", "as_json", is_flag=True, help="The output is JSON in any case.")
 def command(*, what: str, as_json: bool) -> None:
     """Print the JSON Schema (draft 2020-12) of a kind of configuration file, or of result.json.

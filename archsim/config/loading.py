@@ -10,6 +10,7 @@ value still knows its line and its source.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Mapping
@@ -155,5 +156,11 @@ def _listing(name: str, path: Path, folder: Path) -> Listing:
 
 
 def _description(path: Path) -> str:
+    """What the file says of itself: its `description`, else the comment that it begins with."""
     entry = read_file(path).entries.get("description")
-    return entry.node.text.strip() if entry is not None and isinstance(entry.node, Leaf) else ""
+    if entry is not None and isinstance(entry.node, Leaf):
+        return entry.node.text.strip()
+    lines = path.read_text(encoding="utf-8").splitlines()
+    comment = itertools.takewhile(lambda line: line.startswith("# "), lines)
+    sentence, _, _ = " ".join(line.removeprefix("# ") for line in comment).partition(". ")
+    return sentence.removesuffix(".")
