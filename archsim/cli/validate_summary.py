@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from archsim.cli.console import literal_row, plain_table, show
+from archsim.cli.console import literal_row, plain_table, show, width
 from archsim.report.validation_text import error_text, median_lines, share_line, value_text
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 
 _SHORT = {"prediction": "pred", "rollup": "roll"}
+# Columns that all but the first take at most, with the blanks between them.
+_OTHER_COLUMNS = 54
 _LEGEND = (
     "pred: a model of archsim decides. roll: arithmetic on values of the same publication. "
     "*: the published value was recalled or derived, not seen in its source. calibr.: error after "
@@ -53,7 +56,7 @@ def _rows(rows: Sequence[Row]) -> Table:
             literal_row(table, system, *[""] * (len(columns) - 1))
         literal_row(
             table,
-            f"  {row['id'].removeprefix(f'{system}.')}",
+            _broken(row["id"].removeprefix(f"{system}."), width() - _OTHER_COLUMNS),
             f"{_SHORT[row['class']]}{'' if row['evidence'] == 'seen' else '*'}",
             value_text(row["published"]),
             value_text(row["estimate"]),
@@ -62,6 +65,16 @@ def _rows(rows: Sequence[Row]) -> Table:
             error_text(row["calibrated_relative_error"]),
         )
     return table
+
+
+def _broken(name: str, wide: int) -> str:
+    """The id of a row, indented, on lines of at most `wide`; broken after a dot or underscore."""
+    lines = ["  "]
+    for part in re.findall(r"[^._]*[._]?", name):
+        if len(lines[-1]) + len(part) > wide and lines[-1].strip():
+            lines.append("    ")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def _reasons(title: str, rows: Sequence[Row]) -> Iterator[str]:
