@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from archsim.architecture.architecture import Architecture
 
 # Logic that a free-running clock reaches.
-_CLOCKED = ("vector_unit", "matrix_unit", "mesh", "output_digital")
+_CLOCKED = (
+    "vector_unit",
+    "matrix_unit",
+    "mesh",
+    "output_digital",
+    "input_registers",
+    "output_registers",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ def static_power(architecture: Architecture) -> StaticPower:
             "static_mesh": density * areas["mesh"],
             "static_tile_buffers": architecture.mesh.tiles * architecture.tile.buffer.leakage_w,
             "static_activation_buffer": architecture.activation_buffer.leakage_w,
-            "static_clock_tree": chip.clock.power_w(sum(areas[name] for name in _CLOCKED)),
+            "static_clock_tree": chip.clock.power_w(sum(areas.get(name, 0.0) for name in _CLOCKED)),
             "static_dram": architecture.dram.static_power_w,
         },
     )

@@ -114,6 +114,7 @@ COMPONENTS: dict[str, tuple[DataKind, *tuple[str, ...]]] = {
     "drivers": ("arch_configs", "drivers"),
     "memories": ("arch_configs", "memories"),
     "links": ("arch_configs", "links"),
+    "cycles": ("arch_configs", "cycles"),
     "cells": ("arch_configs", "cells"),
     "access": ("arch_configs", "access"),
     "drives": ("arch_configs", "drives"),
@@ -127,7 +128,7 @@ COMPONENTS: dict[str, tuple[DataKind, *tuple[str, ...]]] = {
 @options.json_option
 def command(*, what: str, as_json: bool) -> None:
     """List what ships with archsim: architectures, devices, GPUs, networks, published systems, components (converters,
-    drivers, memories, links, cells, access transistors, device drives, supplies, power gating), update algorithms, and the ONNX operators that it knows.
+    drivers, memories, links, cycles, cells, access transistors, device drives, supplies, power gating), update algorithms, and the ONNX operators that it knows.
 
     Sources are keys of the bibliography (arch_configs/references.yaml); --json lists all of them.
     """

@@ -14,6 +14,7 @@ from archsim.hardware.placement import Direction
 
 if TYPE_CHECKING:
     from archsim.hardware.crossbar import Crossbar
+    from archsim.hardware.periphery import LineRegisters
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,9 @@ def area_by_component_m2(crossbar: Crossbar) -> Mapping[str, Scalar]:
         "adc": sum(crossbar.adc.bank_area_m2(outputs) for outputs in count.banks),
         "output_digital": count.converters * circuits.output_digital.area_m2,
     }
+    if circuits.registers is not None:
+        bits = _register_bits(crossbar, circuits.registers, count)
+        area |= {name: number * circuits.registers.bit_area_m2 for name, number in bits.items()}
     if circuits.supply.kind == "pump":
         area["pumps"] = circuits.supply.pump_area_m2(peak_w)
     if array.access is not None:
@@ -78,6 +82,17 @@ def area_by_component_m2(crossbar: Crossbar) -> Mapping[str, Scalar]:
     if crossbar.device.drive.kind != "voltage":
         area["drive_circuits"] = array.cells * crossbar.device.drive.area_m2
     return area
+
+
+def _register_bits(
+    crossbar: Crossbar, registers: LineRegisters, count: _Circuits
+) -> Mapping[str, Scalar]:
+    """Bits that the registers of one array hold."""
+    words = registers.input_words * crossbar.read.input_bits
+    return {
+        "input_registers": count.driven * words,
+        "output_registers": sum(count.banks) * registers.output_bits,
+    }
 
 
 def _driver_area_m2(crossbar: Crossbar) -> Scalar:
@@ -112,5 +127,10 @@ def leakage_by_component_w(crossbar: Crossbar, density_w_per_m2: Scalar) -> Mapp
         name: circuit.leakage_of_w(number, area[name], density)
         for name, (circuit, number) in by_circuit.items()
     }
+    if circuits.registers is not None:
+        bits = _register_bits(crossbar, circuits.registers, count)
+        leakage |= {
+            name: number * circuits.registers.bit_leakage_w for name, number in bits.items()
+        }
     leakage["adc"] = sum(crossbar.adc.bank_leakage_w(outputs) for outputs in count.banks)
     return leakage

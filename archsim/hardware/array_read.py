@@ -73,6 +73,9 @@ def _line_energy_j(
         * read.line_charges(),
         "input_drivers": count.driven * driver.vector_energy_j(read.input_bits),
     }
+    registers = crossbar.periphery.registers
+    if registers is not None:
+        energy["input_registers"] = count.driven * read.input_bits * registers.bit_energy_j
     if access is not None and crossbar.device.terminals == "two_terminal":
         # The channel is read through the transistors, which all rows of the array open.
         access_f = crossbar.array.line_capacitance_f(
@@ -98,8 +101,8 @@ def _readout_energy_j(
     slot_s = read.time_step_s if read.encoding == "bit_serial" else integration_s
     sensing_w = circuits.sensing.active_power_w(line_f, slot_s)
     shared = np.where(np.asarray(crossbar.converters(direction)) < outputs, 1.0, 0.0)
-    digital = circuits.output_digital
-    return {
+    digital, registers = circuits.output_digital, circuits.registers
+    energy = {
         circuits.sensing.component: count.sensed * sensing_w * integration_s,
         "sample_hold": count.sensed * circuits.sample_hold.power_w * (integration_s + conversion_s),
         "multiplexers": count.conversions * circuits.multiplexer.energy_j * shared,
@@ -107,6 +110,10 @@ def _readout_energy_j(
         "output_digital": count.conversions * digital.energy_j
         + count.partial_sums * digital.partial_sum_energy_j,
     }
+    if registers is not None:
+        results = count.conversions * registers.output_bits
+        energy["output_registers"] = results * registers.bit_energy_j
+    return energy
 
 
 def _counts(crossbar: Crossbar, place: Placement, direction: Direction) -> _ReadCounts:

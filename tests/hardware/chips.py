@@ -55,6 +55,15 @@ CHANGES: dict[str, dict[str, Any]] = {
             "settling_bits": 9,
         }
     },
+    "registers": {"periphery.registers": {"node": "22 nm", "input_words": 2, "output_bits": 16}},
+    "digital tables": {
+        "vector_unit.lane_area": None,
+        "vector_unit.lane": {"precision": "fp16", "node": "22 nm", "registers": 32},
+        "vector_unit.cycles": {"extends": "cycles/fp16"},
+        "matrix_unit.mac_energy": None,
+        "matrix_unit.mac_area": None,
+        "matrix_unit.mac": {"product": "bf16", "sum": "fp32", "node": "22 nm"},
+    },
     "spare lines": {"array.spare_rows": 8, "array.spare_cols": 4},
     "current drive": {
         "device.drive": {

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-import numpy as np
 from pydantic import Discriminator
 
 from archsim.fields import Component, Quantity, Scalar
+from archsim.hardware.digital.arithmetic import Arithmetic, Precision
 from archsim.hardware.digital.scaling import energy_ratio, nominal_supply_v
 
 _Cycles = Quantity(above=0, maximum=10000)
@@ -57,28 +57,6 @@ class EnteredEnergies(OperationEnergies):
         return {name: getattr(self, f"{name}_j") for name in OPERATIONS}
 
 
-Precision: TypeAlias = Literal["int8", "int32", "fp16", "bf16", "fp32"]
-
-
-class _Published(NamedTuple):
-    """Energy in pJ of one addition and one multiplication at 45 and at 7 nm."""
-
-    add_45: float
-    add_7: float
-    mul_45: float
-    mul_7: float
-
-
-# References `mac.h_*` (45 nm, Horowitz) and `mac.t_*` (7 nm, the TPU table).  bfloat16 is published
-# at 7 nm only; at 45 nm it is taken to be to fp16 what it is at 7 nm.
-_TABLE: dict[Precision, _Published] = {
-    "int8": _Published(0.03, 0.007, 0.2, 0.07),
-    "int32": _Published(0.1, 0.03, 3.1, 1.48),
-    "fp16": _Published(0.4, 0.16, 1.1, 0.34),
-    "bf16": _Published(0.4 * 0.11 / 0.16, 0.11, 1.1 * 0.21 / 0.34, 0.21),
-    "fp32": _Published(0.9, 0.38, 3.7, 1.31),
-}
-_LOG_NODES = (np.log(7.0), np.log(45.0))
 # Iterative division and root, two products per table-and-polynomial function (assumed).
 _MULTIPLICATIONS = {"div": 4.0, "exp": 2.0, "log": 2.0, "sqrt": 4.0}
 # Reference `puma.sigmoid`: a look-up table at 32 nm.
@@ -88,8 +66,8 @@ _LUT_J, _LUT_NODE_M = 0.26e-12, 32e-9
 class TableEnergies(OperationEnergies):
     """Energies of published arithmetic at 45 and 7 nm, interpolated for the node between them.
 
-    Interpolation is linear in the logarithms of energy and node.  A `supply_v` other than the
-    node's nominal one scales them (`archsim.hardware.digital.scaling`).
+    See `archsim.hardware.digital.arithmetic`.  A `supply_v` other than the node's nominal one scales
+    them (`archsim.hardware.digital.scaling`).
     """
 
     kind: Literal["table"]
@@ -99,30 +77,18 @@ class TableEnergies(OperationEnergies):
 
     def by_operation_j(self) -> Mapping[str, Scalar]:
         """Energy of one operation of each of `OPERATIONS`."""
-        published, volts = _TABLE[self.precision], self._voltage_ratio()
-        add = volts * self._between(published.add_45, published.add_7)
-        mul = volts * self._between(published.mul_45, published.mul_7)
+        unit = Arithmetic(self.precision, self.node_m, self.supply_v)
+        add, mul = unit.add_j, unit.mul_j
         nominal = nominal_supply_v(self.node_m)
-        lut = _LUT_J * energy_ratio(
-            _LUT_NODE_M, nominal_supply_v(_LUT_NODE_M), self.node_m, nominal
-        )
+        supply = nominal if self.supply_v is None else self.supply_v
+        lut = _LUT_J * energy_ratio(_LUT_NODE_M, nominal_supply_v(_LUT_NODE_M), self.node_m, supply)
         return {
             "add": add,
             "mul": mul,
             "compare": add,
-            "special": volts * lut,
+            "special": lut,
             **{name: factor * mul for name, factor in _MULTIPLICATIONS.items()},
         }
-
-    def _between(self, at_45: float, at_7: float) -> Scalar:
-        log_nm = np.log(np.asarray(self.node_m, dtype=np.float64) * 1e9)
-        return np.exp(np.interp(log_nm, _LOG_NODES, (np.log(at_7), np.log(at_45)))) * 1e-12
-
-    def _voltage_ratio(self) -> Scalar:
-        if self.supply_v is None:
-            return 1.0
-        nominal = nominal_supply_v(self.node_m)
-        return energy_ratio(self.node_m, nominal, self.node_m, self.supply_v)
 
 
 OperationEnergy: TypeAlias = Annotated[EnteredEnergies | TableEnergies, Discriminator("kind")]

@@ -6,6 +6,7 @@ from typing import Literal
 
 from archsim.fields import Component
 from archsim.hardware.periphery.input_driver import InputDriver
+from archsim.hardware.periphery.line_registers import LineRegisters
 from archsim.hardware.periphery.pulse_driver import PulseDriver
 from archsim.hardware.periphery.pulse_generator import PulseGenerator
 from archsim.hardware.periphery.readout import Multiplexer, OutputDigital, SampleHold
@@ -20,6 +21,8 @@ class Periphery(Component):
     both; `sides: shared` builds the larger one once and switches it.
     `subtract_before_adc`: the two columns of a differential pair are subtracted in the analog
     domain, so that a pair takes one conversion.
+    `registers` hold codes and results beside an array; null: lines are fed from the tile's buffer, and
+    results go there.
     """
 
     sides: Literal["doubled", "shared"]
@@ -32,10 +35,12 @@ class Periphery(Component):
     sample_hold: SampleHold
     multiplexer: Multiplexer
     output_digital: OutputDigital
+    registers: LineRegisters | None = None
 
 
 __all__ = [
     "InputDriver",
+    "LineRegisters",
     "Multiplexer",
     "OutputDigital",
     "Periphery",
