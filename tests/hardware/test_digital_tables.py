@@ -108,8 +108,8 @@ def test_sram_is_that_of_the_table_at_its_points(node_nm: int, name: str, kib: i
 @given(
     kib=st.floats(1, 512),
     factor=st.floats(1.0, 2.0),
-    node=st.floats(22e-9, 45e-9),
-    coarser=st.floats(1.0, 2.0),
+    node=st.floats(7e-9, 45e-9),
+    coarser=st.floats(1.0, 6.0),
 )
 def test_sram_does_not_get_cheaper_with_capacity_or_node(
     kib: float, factor: float, node: float, coarser: float
@@ -119,6 +119,19 @@ def test_sram_does_not_get_cheaper_with_capacity_or_node(
         assert large.read_energy_j_per_bit >= small.read_energy_j_per_bit * (1 - 1e-12)
         assert large.write_energy_j_per_bit >= small.write_energy_j_per_bit * (1 - 1e-12)
         assert large.area_m2 >= small.area_m2 * (1 - 1e-12)
+
+
+@pytest.mark.parametrize("node_nm", [7, 10, 14, 16])
+def test_sram_below_the_table_follows_logic_bit_cells_and_the_rule_for_finfets(
+    node_nm: int,
+) -> None:
+    small, known = sram(64, node_nm * 1e-9), sram(64)
+    volts = [nominal_supply_v(nm * 1e-9) for nm in (22, node_nm)]
+    energy = energy_ratio(22e-9, volts[0], node_nm * 1e-9, volts[1])
+    cells = REFERENCES["sram.cells"].value
+    assert small.read_energy_j_per_bit / known.read_energy_j_per_bit == close(float(energy))
+    assert small.area_m2 / known.area_m2 == close(cells[str(node_nm)] / cells["22"])
+    assert small.leakage_w / known.leakage_w == close(0.79 * (node_nm / 22) ** 0.5)
 
 
 @given(banks=st.integers(1, 64))

@@ -59,11 +59,11 @@ class SramBuffer(OnChipMemory):
     """Low-power SRAM in `banks` equal banks, each with a port of `port_bit` bits at `clock_hz`.
 
     Energy per bit is that of one bank, from a table of CACTI results (`archsim.hardware.memory.sram`);
-    a bank holds 1 KiB to 1 MiB, at 22 to 45 nm.
+    a bank holds 1 KiB to 1 MiB, at 22 to 45 nm; down to 7 nm the table is scaled.
     """
 
     kind: Literal["sram"]
-    node_m: Annotated[Scalar, Quantity("m", minimum=22e-9, maximum=45e-9)]
+    node_m: Annotated[Scalar, Quantity("m", minimum=7e-9, maximum=45e-9)]
     banks: Annotated[Scalar, Quantity(integer=True, minimum=1, maximum=1_000_000)] = 1
     port_bit: Annotated[Scalar, Quantity("bit", above=0, maximum=65536)] = 256
     clock_hz: Annotated[Scalar, Quantity("Hz", above=0, maximum=1e10)] = 1e9
