@@ -30,7 +30,7 @@ from archsim.tile_kernel.parameters import ReadParameters
 from archsim.tile_kernel.quantiser import Quantiser
 from archsim.tile_kernel.read import read_forward, read_transposed
 from archsim.tile_kernel.state import DeviceArray, make_devices
-from archsim.tile_kernel.step_law import straight_law
+from archsim.tile_kernel.step_law import Bounds, ending_law
 from archsim.tile_kernel.trains import Kernel, UpdateParameters, pulse_trains
 from archsim.tile_kernel.update import update
 
@@ -89,7 +89,7 @@ def soft_bounds(rows: int, cols: int, rng: np.random.Generator) -> DeviceArray:
 
     up, upper, lower = spread(STEP, 0.3), spread(0.6, 0.3), spread(0.6, 0.3)
     down = up * spread(1.0, 0.01)
-    law = straight_law(up, up / upper, down, down / lower)
+    law = ending_law(up, down, Bounds(-lower, upper))
     return make_devices(shape, law, (-lower, upper), STEP, cycle_noise=0.3)
 
 

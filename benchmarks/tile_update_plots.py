@@ -1,6 +1,6 @@
 """Drawings of docs/explanation/tile-update.md: changes along lines, time, response curves.
 
-OPENBLAS_NUM_THREADS=1 python benchmarks/tile_update_plots.py [--out docs/images]
+OPENBLAS_NUM_THREADS=1 python benchmarks/tile_update_plots.py [--out docs/images] [--only NAME ...]
 
 Inputs are uniform in +-1 and errors normal with 0.1, 64 vectors, train length 31, without update
 management, so that lines fire as often as they can.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from archsim.config.loading import load
 from archsim.hardware.device import Device
 from archsim.report.xy_plot import Axis, Series, xy_plot
 from archsim.resources import data_folder
+from archsim.tile_kernel.aihwkit.device import import_device
 from archsim.tile_kernel.pulsing import apply_pulses
 from archsim.tile_kernel.state import NO_SPREAD, DeviceArray, make_devices, sample_devices
 from archsim.tile_kernel.step_law import straight_law
@@ -36,7 +38,23 @@ DENSITIES = (0.3, 1, 3, 10, 30, 100)
 TIMED = (0.03, 0.13, 0.4, 1.28, 4, 12.8, 40, 128)
 # Medians of aihwkit 1.2.0, one thread, 512 x 512, at nominal pulses per device, in ms.
 THEIRS = ((0.13, 1.85), (1.28, 3.9), (12.8, 30.0), (128, 319.0))
-RECORDED = Path(__file__).parents[1] / "tests" / "data" / "aihwkit" / "pulse_response.csv"
+TESTED = Path(__file__).parents[1] / "tests" / "data"
+RECORDED = TESTED / "aihwkit" / "pulse_response.csv"
+# Shipped devices of more than a constant step, and the preset that their response was taken from.
+SOURCES = {
+    "capacitor": "CapacitorPreset",
+    "ecram_li": "EcRamPreset",
+    "ecram_mo": "EcRamMOPreset",
+    "reram_hfo2": "ReRamESPreset",
+}
+# Noise and leak, which the recorded curves leave out.
+NOT_IN_CURVES = (
+    "lifetime",
+    "lifetime_dtod",
+    "write_noise_std",
+    "dw_min_std_add",
+    "dw_min_std_slope",
+)
 PULSES = 1000
 
 
@@ -188,10 +206,64 @@ def against_recorded() -> list[Series]:
     return series
 
 
+def shipped(name: str, state: float) -> tuple[Device, DeviceArray]:
+    """One shipped device without spread, at a state in [-1, 1]."""
+    folder = data_folder("arch_configs") / "devices"
+    device = load(name, Device, folder).value.model_copy(update={"spread": NO_SPREAD})
+    devices = sample_devices(device, (1, 1, 1), np.random.default_rng(0))
+    devices.stored[...] = state - float(device.state(device.conductance_reference_siemens))
+    return device, devices
+
+
+def against_sources() -> list[Series]:
+    """Shipped devices beside the recorded curves of the presets that their numbers come from."""
+    presets = json.loads((TESTED / "aihwkit" / "device_presets.json").read_text("utf-8"))
+    with (TESTED / "aihwkit" / "device_curves.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    series = []
+    for name, preset in SOURCES.items():
+        range_ = import_device(presets[preset]["deterministic"], leave_out=NOT_IN_CURVES).range
+        theirs = [row for row in rows if row["device"] == preset]
+        states = [(float(row["mean"]) - range_.middle) / range_.half for row in theirs]
+        device, devices = shipped(name, states[0])
+        shift = float(device.state(device.conductance_reference_siemens))
+        marks = list(range(0, 2 * PULSES + 1, 20))
+        ours = [weight + shift for weight in trace(devices, marks, PULSES)]
+        series.append(Series(name, marks, ours))
+        pulses = [float(row["pulse"]) for row in theirs]
+        series.append(Series(f"{preset} of aihwkit", pulses, states, "marks"))
+    return series
+
+
+def against_measured() -> list[Series]:
+    """The protonic device beside the points of its published curve, in nS; the start was fitted."""
+    path = TESTED / "fitting" / "onen2022_fig2a.csv"
+    points = [line.split(",") for line in path.read_text("utf-8").splitlines() if line[0].isdigit()]
+    pulses = [int(point[0]) for point in points]
+    measured = np.array([float(point[1]) for point in points])
+
+    def curve(start_ns: float, marks: Sequence[int]) -> Any:
+        device = shipped("protonic_onen2022", 0.0)[0]
+        device, devices = shipped("protonic_onen2022", float(device.state(1e-9 * start_ns)))
+        shift = float(device.state(device.conductance_reference_siemens))
+        states = np.array(trace(devices, marks, PULSES)) + shift
+        return 1e9 * device.conductance_siemens(states)
+
+    starts = np.arange(14.0, 30.0, 0.5)
+    best = min(starts, key=lambda start: float(np.square(curve(start, pulses) - measured).sum()))
+    marks = list(range(0, 2 * PULSES + 1, 20))
+    return [
+        Series("protonic_onen2022", marks, list(curve(best, marks))),
+        Series("Onen et al. (2022), figure 2A", pulses, list(measured), "marks"),
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
-    out = parser.parse_args().out
+    parser.add_argument("--only", nargs="*", help="names of drawings; all if not given")
+    arguments = parser.parse_args()
+    out = arguments.out
     drawings = {
         "tile-update-lines": (
             "Spread of a weight change, per device and along an input",
@@ -217,8 +289,22 @@ def main() -> None:
             Axis("mean weight"),
             against_recorded,
         ),
+        "tile-update-sources": (
+            "Shipped devices beside their sources",
+            Axis("pulses, a thousand up and a thousand down"),
+            Axis("state, -1 lowest to 1 highest conductance", low=-1.05, high=1.05),
+            against_sources,
+        ),
+        "tile-update-protonic": (
+            "The protonic device beside its measured curve",
+            Axis("pulses, a thousand up and a thousand down"),
+            Axis("conductance (nS)", low=0),
+            against_measured,
+        ),
     }
     for name, (title, x_axis, y_axis, draw) in drawings.items():
+        if arguments.only and name not in arguments.only:
+            continue
         shown = draw()
         (out / f"{name}.svg").write_text(xy_plot(title, x_axis, y_axis, shown) + "\n", "utf-8")
         for line in shown:

@@ -19,6 +19,10 @@ class Spread(Component):
     conductance after a write, relative to half the range (`write_noise`), which does not add up.
     From cycle to cycle of one device: of either bound relative to half the range (`bounds_cycles`),
     a slow wander.
+    `slope_devices` is that of the nonlinearity between devices, relative to its mean: of the slope
+    of linear steps, and of the logarithm of the step relative to the one at weight zero for curved
+    ones (of the exponent or rate, where there is one); 0 if not given.  Constant and soft-bounds
+    steps have none of their own.
     """
 
     step_devices: _Relative
@@ -27,3 +31,4 @@ class Spread(Component):
     bounds_cycles: _Relative
     step_cycles: _Relative
     write_noise: _Relative
+    slope_devices: _Relative = 0.0

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from archsim.tile_kernel.arrays import F32
 from archsim.tile_kernel.trains import TileTrains, draw_bits
+
+Keys: TypeAlias = NDArray[np.signedinteger[Any]]
 
 # Devices of one block, and bits drawn at a time: arrays of 120 KiB, which allocators keep at hand
 # (from 128 KiB on they ask the system for fresh pages).
@@ -135,11 +138,11 @@ def counts(trains: TileTrains, rng: np.random.Generator, *, every_device: bool) 
             ones = x[:, block]
             total = ones.T @ per_slot
             up, down = _halves(total, (ones * trains.sign_x[:, block]).T @ against)
-            # Rounding may leave a count a hair below zero.
-            np.maximum(up, 0, out=up)
-            np.maximum(down, 0, out=down)
             variance: F32 | None = None
             if trains.slots > 1:
+                # Rounding may leave a count a hair below zero; counts of one slot are whole.
+                np.maximum(up, 0, out=up)
+                np.maximum(down, 0, out=down)
                 variance = np.matmul((ones * (length - ones)).T, spread).reshape(-1)
             yield PulseCounts(block, _block(block, cols), up, down, variance)
 
@@ -151,7 +154,7 @@ class _Ones:
     """Every one of some lines, sorted by slot: slots, and 2 * stride * line + (1 if negative)."""
 
     slot: NDArray[np.intp]
-    key: NDArray[np.intp]
+    key: Keys
 
 
 def _list_ones(
@@ -165,13 +168,16 @@ def _list_ones(
     probability, sign, ones = side
     slots, width = trains.slots, lines.stop - lines.start
     found, keys = [], []
+    # Short keys sort in half the time.
+    kind = np.int32 if 2 * stride * width <= np.iinfo(np.int32).max else np.int64
     for some in _samples(trains, width):
         chances = np.ascontiguousarray(probability[some, lines])
         bits = draw_bits(chances, trains.length[some], slots, rng)
         ones[some, lines] = bits.view(np.uint8).sum(axis=1, dtype=np.uint16)
         slot, line = np.divmod(np.flatnonzero(bits), width)
         negative = sign[some, lines] < 0
-        key = line * (2 * stride)
+        key: Keys = line.astype(kind)
+        key *= 2 * stride
         key += negative[slot // slots, line]
         slot += some.start * slots
         found.append(slot)
@@ -202,7 +208,7 @@ def events(trains: TileTrains, rng: np.random.Generator, *, every_device: bool) 
             # The columns that fire in the slot of a row are a run of `columns.key`.
             key = np.repeat(starts[fires.slot] - (ends - runs), runs)
             key += np.arange(key.size)
-            key = columns.key.take(key)
+            key = columns.key.take(key).astype(fires.key.dtype, copy=False)
             # The lowest bit is the sign: of both signs together it says which way the pulse goes.
             fired = np.repeat(fires.key, runs)
             negative = key & 1
@@ -218,7 +224,7 @@ def events(trains: TileTrains, rng: np.random.Generator, *, every_device: bool) 
 _SPARSE_SHARE = 0.25
 
 
-def _gather(key: NDArray[np.intp], block: slice, cols: int, *, every_device: bool) -> PulseCounts:
+def _gather(key: Keys, block: slice, cols: int, *, every_device: bool) -> PulseCounts:
     """Counts by device and polarity; an even key (equal signs) is a pulse down."""
     size = (block.stop - block.start) * cols
     if every_device or key.size > _SPARSE_SHARE * size:
@@ -231,11 +237,15 @@ def _gather(key: NDArray[np.intp], block: slice, cols: int, *, every_device: boo
     begins[:1] = True
     np.not_equal(device[1:], device[:-1], out=begins[1:])
     first = np.flatnonzero(begins)
-    where = device[first] + block.start * cols
+    where = device.take(first).astype(np.intp)
+    where += block.start * cols
     if not where.size:
         nothing = np.zeros(0, dtype=np.float32)
         return PulseCounts(block, where, nothing, nothing, None)
-    up = np.add.reduceat(key & 1, first).astype(np.float32)
     ends = np.append(first[1:], key.size)
     total = (ends - first).astype(np.float32)
+    key &= 1
+    ups = np.cumsum(key).take(ends - 1)
+    ups[1:] -= ups[:-1].copy()
+    up = ups.astype(np.float32)
     return PulseCounts(block, where, up, total - up, None)

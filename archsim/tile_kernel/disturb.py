@@ -13,7 +13,8 @@ import numpy as np
 
 from archsim.tile_kernel.arrays import F32
 from archsim.tile_kernel.coincidences import Drawn, PulseCounts
-from archsim.tile_kernel.trains import TileTrains
+from archsim.tile_kernel.pulsing import PartialPulses
+from archsim.tile_kernel.trains import Disturb, TileTrains
 
 
 def half_selects(drawn: Drawn, trains: TileTrains) -> Iterator[tuple[PulseCounts, PulseCounts]]:
@@ -30,6 +31,17 @@ def half_selects(drawn: Drawn, trains: TileTrains) -> Iterator[tuple[PulseCounts
         np.maximum(up, 0, out=up)
         np.maximum(down, 0, out=down)
         yield block, PulseCounts(block.rows, block.where, up, down, None)
+
+
+def partial_pulses(disturb: Disturb | None, halves: PulseCounts | None) -> PartialPulses | None:
+    """Half-selects as the parts of pulses that they are."""
+    if disturb is None or halves is None:
+        return None
+    return PartialPulses(
+        halves.up * np.float32(disturb.up),
+        halves.down * np.float32(disturb.down),
+        halves.up + halves.down,
+    )
 
 
 def _by_polarity(ones: F32, sign: F32, other: F32) -> tuple[F32, F32]:

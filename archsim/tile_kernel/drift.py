@@ -7,7 +7,7 @@ import numpy as np
 from archsim.errors import InputError
 from archsim.hardware.device import Device
 from archsim.hardware.retention import ExponentialRetention, Retention
-from archsim.tile_kernel.state import DeviceArray
+from archsim.tile_kernel.state import DeviceArray, distance
 
 
 def drift(devices: DeviceArray, device: Device, age_s: float, duration_s: float) -> None:
@@ -34,9 +34,11 @@ def drift(devices: DeviceArray, device: Device, age_s: float, duration_s: float)
         rest = -float(device.conductance_reference_siemens) / half
     # Pulses move one array and reads see another only where writing adds noise.
     held = [devices.weights] if devices.write_noise == 0 else [devices.weights, devices.stored]
+    before = devices.weights.copy()
     for weights in held:
         drifted = (weights - np.float32(rest)) * np.float32(keep) + np.float32(rest)
         weights[...] = np.clip(drifted, devices.lower, devices.upper)
+    devices.changed(distance(before, devices.weights))
 
 
 def _kept(retention: Retention, age_s: float, duration_s: float) -> float:

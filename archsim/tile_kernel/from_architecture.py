@@ -24,24 +24,28 @@ def read_parameters(
 ) -> ReadParameters:
     """See `ReadParameters.from_architecture`."""
     crossbar = architecture.crossbar
-    _check(crossbar, direction)
+    _check(crossbar)
     read = crossbar.read
+    apart = _apart(crossbar, direction)
     serial = read.encoding == "bit_serial"
     return ReadParameters(
         dac=Quantiser.of_bits(1.0, float(read.input_bits)),
         adc=Quantiser.of_bits(float(read.output_bound), float(crossbar.adc.bits)),
         noise_management=noise_management,
         bound_management=bound_management or ("none" if serial else "iterative"),
-        output_noise=analog_noise(crossbar, direction),
+        # Two columns have half of the variance each.
+        output_noise=analog_noise(crossbar, direction) / math.sqrt(2.0 if apart else 1.0),
         ir_drop=ir_drop(crossbar, direction),
         serial_bits=serial,
+        pair_reference=_reference(crossbar) if apart else None,
     )
 
 
 def analog_noise(crossbar: Crossbar, direction: Direction) -> float:
-    """Noise before the converter, devices and integrator, one sigma per conversion.
+    """Noise before the converter, devices and integrator, one sigma.
 
-    In units of weight 1 times input 1, from `archsim.hardware.limits`.
+    Of an output, in units of weight 1 times input 1, from `archsim.hardware.limits`; columns that
+    are converted apart have half of the variance each.
     """
     variance = np.square(limits.device_noise(crossbar, direction)) + np.square(
         limits.integrator_noise(crossbar, direction)
@@ -62,26 +66,31 @@ def ir_drop(crossbar: Crossbar, direction: Direction) -> IrDrop | None:
     if loading == 0:
         return None
     far = direction is Direction.TRANSPOSED and crossbar.periphery.sides == "doubled"
-    unit = float(limits.weight_conductance_siemens(crossbar))
     return IrDrop(
         row_loading=loading,
         col_loading=loading,
-        reference=float(crossbar.device.conductance_reference_siemens) / unit,
+        reference=_reference(crossbar),
         layout=crossbar.array.encoding,
         ends="far" if far else "near",
     )
 
 
-def _check(crossbar: Crossbar, direction: Direction) -> None:
-    """Refuse what the kernel would compute wrongly."""
-    separate = not crossbar.periphery.subtract_before_adc
-    if separate and crossbar.array.encoding == "differential" and direction is Direction.FORWARD:
-        raise InputError(
-            "periphery.subtract_before_adc is false, but the tile kernel converts the difference "
-            "of a pair of columns",
-            place="architecture",
-            remedy="Set periphery.subtract_before_adc to true to compute with this architecture.",
-        )
+def _reference(crossbar: Crossbar) -> float:
+    """Conductance of the reference device in units of weights."""
+    unit = float(limits.weight_conductance_siemens(crossbar))
+    return float(crossbar.device.conductance_reference_siemens) / unit
+
+
+def _apart(crossbar: Crossbar, direction: Direction) -> bool:
+    """Whether the two columns of a weight are converted one by one."""
+    return (
+        direction is Direction.FORWARD
+        and crossbar.array.encoding == "differential"
+        and not crossbar.periphery.subtract_before_adc
+    )
+
+
+def _check(crossbar: Crossbar) -> None:
     if np.ndim(crossbar.read.voltage_v) > 0:
         raise InputError(
             "the tile kernel computes with one configuration, but this architecture holds many",

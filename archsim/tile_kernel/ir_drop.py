@@ -33,8 +33,8 @@ Places: TypeAlias = NDArray[np.intp]
 Layout = Literal["differential", "reference"]
 Ends = Literal["near", "far"]
 
-# Columns of a block: products of this width cost about as much as passing over the cells.
-_BLOCK_COLUMNS = 128
+# Lines of a block: products of this width cost about as much as passing over the cells.
+_BLOCK_LINES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,55 +74,129 @@ class IrDrop:
                 )
 
 
-def effective_weights(weights: Floats, drop: IrDrop) -> Floats:
-    """The weights [..., row, col] that a read applies; a new float32 array of that shape.
+@dataclass(frozen=True, slots=True)
+class WireLosses:
+    """What wires leave of each cell, 1 / (1 + s): of the two columns of each weight.
+
+    `first` and `second` have the shape of the weights; `offset` is reference * (first - second).
+    They depend on the currents of whole lines, hence little on any one weight, so they may be kept
+    while weights move a little.
+    """
+
+    first: Floats
+    second: Floats
+    offset: Floats
+
+    def of_rows(self, rows: Places) -> WireLosses:
+        """Those of some rows."""
+        parts = (self.first[..., rows, :], self.second[..., rows, :], self.offset[..., rows, :])
+        return WireLosses(*parts)
+
+
+def wire_losses(weights: Floats, drop: IrDrop) -> WireLosses:
+    """The losses of an array that holds weights [..., row, col].
 
     Raises `InputError` for weights below -reference where a weight has one device.
     """
-    lowest = float(weights.min(initial=0.0))
-    if drop.layout == "reference" and lowest < -drop.reference:
+    _check_range(weights, drop)
+    plus, minus = paired_columns(weights, drop.reference)
+    plus_share, minus_share = _along_rows(plus, minus, drop)
+    first, second = _left(plus, plus_share, drop), _left(minus, minus_share, drop)
+    return WireLosses(first, second, np.float32(drop.reference) * (first - second))
+
+
+def effective_weights(weights: Floats, drop: IrDrop, losses: WireLosses | None = None) -> Floats:
+    """The weights [..., row, col] that a read applies; a new float32 array of that shape.
+
+    `losses` are computed if not given.  Raises as `wire_losses`.
+    """
+    if losses is None:
+        losses = wire_losses(weights, drop)
+    if float(weights.min(initial=0.0)) >= -drop.reference:
+        seen: Floats = weights * losses.first
+        seen += losses.offset
+        return seen
+    plus, minus = effective_columns(weights, drop, losses)
+    plus -= minus
+    return plus
+
+
+def effective_columns(
+    weights: Floats, drop: IrDrop, losses: WireLosses | None = None
+) -> tuple[Floats, Floats]:
+    """What the two columns of each weight add to a read, [..., row, col] each; see `IrDrop`.
+
+    Their difference is the weight that a read applies.  Raises as `effective_weights`.
+    """
+    if losses is None:
+        losses = wire_losses(weights, drop)
+    _check_range(weights, drop)
+    plus, minus = paired_columns(weights, drop.reference)
+    plus *= losses.first
+    return plus, minus * losses.second
+
+
+def _check_range(weights: Floats, drop: IrDrop) -> None:
+    if drop.layout == "reference" and (lowest := float(weights.min(initial=0.0))) < -drop.reference:
         raise InputError(
             f"the lowest weight is {lowest:g}, expected at least {-drop.reference:g}, at which the "
             "device does not conduct",
             place="IR drop",
             remedy="Use a differential layout or smaller weights.",
         )
-    reference = np.float32(drop.reference)
-    plus = weights + reference
-    minus: Cells = reference
-    if lowest < -drop.reference:
-        # A weight below -reference takes all of the first device, and the rest from the second.
-        minus = np.maximum(-plus, np.float32(0.0)) + reference
-        np.maximum(plus, np.float32(0.0), out=plus)
-    plus_share, minus_share = _along_rows(plus, minus, drop)
-    effective = _lossy(plus, plus_share, drop)
-    effective -= _lossy(minus, minus_share, drop)
-    return effective
 
 
-def _lossy(conductance: Cells, row_share: Floats, drop: IrDrop) -> Floats:
-    """g / (1 + s); `row_share` is overwritten."""
+def paired_columns(weights: Floats, reference: float) -> tuple[Floats, Cells]:
+    """Conductances of a pair: reference + w and reference, in units of weights.
+
+    A weight below -reference takes all of the first device, and the rest from the second.
+    """
+    plus = weights + np.float32(reference)
+    if float(weights.min(initial=0.0)) >= -reference:
+        return plus, np.float32(reference)
+    minus = np.maximum(-plus, np.float32(0.0)) + np.float32(reference)
+    np.maximum(plus, np.float32(0.0), out=plus)
+    return plus, minus
+
+
+def _left(conductance: Cells, row_share: Floats, drop: IrDrop) -> Floats:
+    """1 / (1 + s); overwrites `row_share`."""
     row_share *= np.float32(drop.row_loading)
     if drop.col_loading > 0:
         column_share = _along_columns(conductance, row_share.shape[-2], drop.ends)
         column_share *= np.float32(drop.col_loading)
         row_share += column_share
     row_share += np.float32(1.0)
-    np.divide(conductance, row_share, out=row_share)
+    np.divide(np.float32(1.0), row_share, out=row_share)
     return row_share
 
 
 def _along_columns(cells: Cells, rows: int, ends: Ends) -> Floats:
     """Sum over a column's cells of conductance times the segments shared with each cell.
 
-    Row by row, as memory lies: three times as fast as sums along a column.
+    As `_shares`, across the rows: inside blocks of rows a matrix product, of other blocks only
+    their current and its moment about the sensed end.
     """
-    sums: Floats = np.zeros((rows, 1), dtype=np.float32) + cells
-    # Towards the sensed end each segment carries the current of all cells before it.
-    by_row = np.moveaxis(sums, -2, 0)
-    for one_way in (by_row, by_row[::-1]) if ends == "near" else (by_row[::-1], by_row):
-        for k in range(1, rows):
-            one_way[k] += one_way[k - 1]
+    column: Floats = np.asarray(cells, dtype=np.float32)
+    if column.ndim == 0:
+        column = np.full((rows, 1), column, dtype=np.float32)
+    at = np.arange(rows)[::-1] if ends == "near" else np.arange(rows)
+    parts = [slice(k, min(k + _BLOCK_LINES, rows)) for k in range(0, rows, _BLOCK_LINES)]
+    if ends == "near":
+        parts.reverse()
+    sums = np.empty_like(column)
+    current = [column[..., part, :].sum(axis=-2, keepdims=True) for part in parts]
+    behind: Floats = np.sum(current, axis=0)
+    moment: Floats = np.zeros_like(behind)
+    for part, own in zip(parts, current, strict=True):
+        cells_here = column[..., part, :]
+        behind = behind - own
+        reach = (at[part] + 1).astype(np.float32)
+        shared = np.minimum.outer(at[part], at[part]) + 1
+        np.matmul(shared.astype(np.float32), cells_here, out=sums[..., part, :])
+        if len(parts) > 1:
+            sums[..., part, :] += behind * reach[:, np.newaxis] + moment
+            moment = moment + np.expand_dims(reach @ cells_here, -2)
     return sums
 
 
@@ -160,7 +234,7 @@ def _shares(cells: Floats, at: Places, seen: Sequence[Places]) -> list[Floats]:
     the sum is a matrix product; of other blocks only their current and its moment count.
     """
     flat = cells.reshape(-1, cells.shape[-1])
-    parts = [slice(k, k + _BLOCK_COLUMNS) for k in range(0, len(at), _BLOCK_COLUMNS)]
+    parts = [slice(k, k + _BLOCK_LINES) for k in range(0, len(at), _BLOCK_LINES)]
     if at[0] > at[-1]:
         parts.reverse()
     current = np.zeros((len(parts) + 1, len(flat), 1), dtype=np.float32)

@@ -35,6 +35,10 @@ class ReadParameters:
       at the outputs with the same distribution: Gaussian of deviation `weight_noise` * |x|_2.
     * `ir_drop`: wire resistance, or None for none.
     * `serial_bits`: inputs are fed bit by bit, each bit is converted, and shifted and added.
+    * `pair_reference`: each weight is a pair of columns that are converted apart and subtracted
+      digitally; this is the conductance of the second one in units of weights (that of `ir_drop`
+      where there is one).  `output_noise` and the bound of `adc` are those of one conversion, and a
+      vector is read again if any column of it clips.  None: one conversion per weight.
     * `bound_management`: what follows if an output exceeds the ADC's bound.  `iterative`: the
       vector is read again at half the input, up to a division by `largest_division` and as long
       as the DAC's step stays below `coarsest_resolution` of its whole range.  `worst_case`: it is
@@ -56,6 +60,7 @@ class ReadParameters:
     output_noise: float = 0.0
     ir_drop: IrDrop | None = None
     serial_bits: bool = False
+    pair_reference: float | None = None
 
     def __post_init__(self) -> None:
         _one_of("noise_management", self.noise_management, NOISE_MANAGEMENTS)
@@ -82,8 +87,24 @@ class ReadParameters:
                 f"largest_division is {self.largest_division:g}, expected at least 1",
                 place="read parameters",
             )
+        if self.pair_reference is not None:
+            self._check_pairs(self.pair_reference)
         if self.serial_bits:
             self._check_serial()
+
+    def _check_pairs(self, reference: float) -> None:
+        if not 0 <= reference < math.inf:
+            raise InputError(
+                f"pair_reference is {reference:g}, expected a conductance of at least 0",
+                place="read parameters",
+            )
+        drop = self.ir_drop
+        if drop is not None and (drop.layout != "differential" or drop.reference != reference):
+            raise InputError(
+                f"pair_reference is {reference:g}, but the wires are those of a {drop.layout} "
+                f"layout with a reference of {drop.reference:g}",
+                place="read parameters",
+            )
 
     def _check_serial(self) -> None:
         if self.dac.step == 0 or not math.isfinite(self.dac.bound):

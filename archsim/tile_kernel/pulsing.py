@@ -14,9 +14,12 @@ of the others', and what it adds fades by the pulses that follow.
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
 
-from archsim.tile_kernel.arrays import F32, part
+import numpy as np
+from numpy.typing import NDArray
+
+from archsim.tile_kernel.arrays import F32
 from archsim.tile_kernel.normal import normals
 from archsim.tile_kernel.state import DeviceArray, show_stored
 from archsim.tile_kernel.step_law import LocalSteps, Where
@@ -33,6 +36,18 @@ _LARGEST_EXPONENT = 80.0
 _STRETCH = 0.05
 
 
+@dataclass(frozen=True, slots=True)
+class PartialPulses:
+    """What devices see of pulses that are not meant for them: flat float32, one entry per device.
+
+    `up` and `down` are steps relative to a full one; `slots` how often, for the counters.
+    """
+
+    up: F32
+    down: F32
+    slots: F32
+
+
 def apply_pulses(
     devices: DeviceArray,
     where: Where,
@@ -41,12 +56,14 @@ def apply_pulses(
     rng: np.random.Generator,
     *,
     count_variance: F32 | None = None,
+    partial: PartialPulses | None = None,
 ) -> None:
     """Give `up` and `down` pulses (>= 0, float32) to the devices `where` of the flattened array.
 
     `where` is a slice or distinct indices; the counts have one entry for each.
     `count_variance` is the variance of up - down that the counts given do not contain: the weight
-    gets that noise times the step.  Changes `weights`, `stored` and `pulses` in place.
+    gets that noise times the step.  `partial` moves the mean, and has no noise of its own; it is
+    counted apart.  Changes `weights`, `stored` and the counters in place.
     """
     if isinstance(where, slice):
         start, stop, _ = where.indices(devices.weights.size)
@@ -55,96 +72,145 @@ def apply_pulses(
             chunk = slice(first, min(first + CHUNK, stop))
             given = slice(first - start, chunk.stop - start)
             variance = None if count_variance is None else count_variance[given]
-            _pass(devices, chunk, up[given], down[given], variance, rng)
+            some = partial and PartialPulses(
+                partial.up[given], partial.down[given], partial.slots[given]
+            )
+            _pass(devices, chunk, _Pulses(up[given], down[given], variance, some), rng)
     else:
-        _pass(devices, where, up, down, count_variance, rng)
+        _pass(devices, where, _Pulses(up, down, count_variance, partial), rng)
 
 
-def apply_disturb(devices: DeviceArray, where: Where, up: F32, down: F32) -> None:
-    """Give parts of pulses to the devices `where`: their mean effect, with no noise of their own.
+@dataclass(frozen=True, slots=True)
+class _Pulses:
+    """Pulses of some devices, with the variance of their difference and the partial ones."""
 
-    They are not counted as pulses taken.  Changes `weights` and `stored` in place.
-    """
+    up: F32
+    down: F32
+    variance: F32 | None
+    partial: PartialPulses | None
+
+    def mean(self) -> tuple[F32, F32]:
+        """Pulses up and down that move the mean weight."""
+        if self.partial is None:
+            return self.up, self.down
+        return self.up + self.partial.up, self.down + self.partial.down
+
+    def over(self, stretches: int) -> _Pulses:
+        """An equal share of them."""
+        if stretches == 1:
+            return self
+        share = np.float32(1.0 / stretches)
+        return _Pulses(
+            self.up * share,
+            self.down * share,
+            None if self.variance is None else self.variance * share,
+            self.partial
+            and PartialPulses(
+                self.partial.up * share, self.partial.down * share, self.partial.slots
+            ),
+        )
+
+
+def _pass(devices: DeviceArray, where: Where, pulses: _Pulses, rng: np.random.Generator) -> None:
     stored = devices.stored.reshape(-1)
     before = stored[where]
-    after = _moved(devices, where, before, up, down, None, None)
+    after = _moved(devices, where, before, pulses, rng)
+    taken = pulses.up + pulses.down
+    by = devices.step * float(taken.sum())
     if devices.write_noise > 0:
-        # The noise of the last write stays as it is.
+        # The noise of the last write stays where none is made.
         devices.weights.reshape(-1)[where] += after - before
     stored[where] = after
-
-
-def _pass(
-    devices: DeviceArray,
-    where: Where,
-    up: F32,
-    down: F32,
-    variance: F32 | None,
-    rng: np.random.Generator,
-) -> None:
-    stored = devices.stored.reshape(-1)
-    stored[where] = _moved(devices, where, stored[where], up, down, variance, rng)
-    taken = up + down
     devices.pulses.reshape(-1)[where] += taken
+    if pulses.partial is not None:
+        devices.half_selects.reshape(-1)[where] += pulses.partial.slots
+        by += devices.step * float(pulses.partial.up.sum() + pulses.partial.down.sum())
     if devices.write_noise > 0:
-        written = taken > 0 if variance is None else (taken > 0) | (variance > 0)
+        written = taken > 0 if pulses.variance is None else (taken > 0) | (pulses.variance > 0)
         show_stored(devices, np.arange(stored.size)[where][written], rng)
+        by += devices.write_noise * float(np.count_nonzero(written))
+    devices.changed(by)
 
 
 def _moved(
     devices: DeviceArray,
     where: Where,
     weights: F32,
-    up: F32,
-    down: F32,
-    variance: F32 | None,
-    rng: np.random.Generator | None,
+    pulses: _Pulses,
+    rng: np.random.Generator,
 ) -> F32:
-    """The weights after the pulses, inside the bounds; without `rng` there is no noise."""
-    stretches = 1 if devices.law.straight else _stretches(devices, up, down)
-    if stretches > 1:
-        share = np.float32(1.0 / stretches)
-        up, down = up * share, down * share
-        variance = None if variance is None else variance * share
-    lower, upper = part(devices.lower, where), part(devices.upper, where)
-    for _ in range(stretches):
-        weights = _advance(devices, where, weights, up, down, variance, rng)
-        np.minimum(weights, upper, out=weights)
-        np.maximum(weights, lower, out=weights)
+    """The weights after the pulses, inside the bounds."""
+    bounds = devices.bounds(where)
+    steps = devices.law.at(weights, where, bounds)
+    stretches = 1 if devices.law.straight else _stretches(steps, pulses)
+    share = pulses.over(stretches)
+    for stretch in range(stretches):
+        if stretch:
+            steps = devices.law.at(weights, where, bounds)
+        weights = _advance(devices, steps, weights, share, rng)
+        np.minimum(weights, bounds.upper, out=weights)
+        np.maximum(weights, bounds.lower, out=weights)
     return weights
 
 
-def _stretches(devices: DeviceArray, up: F32, down: F32) -> int:
-    most = float(np.max(up + down, initial=0.0))
-    return max(1, int(np.ceil(most * devices.step / _STRETCH)))
+def _stretches(steps: LocalSteps, pulses: _Pulses) -> int:
+    """Parts over which the weight changes by little, as long as steps stay as they are."""
+    up, down = pulses.mean()
+    way = up * steps.up_rate
+    way += down * steps.down_rate
+    return max(1, int(np.ceil(float(np.max(way, initial=0.0)) / _STRETCH)))
 
 
 def _advance(
     devices: DeviceArray,
-    where: Where,
+    steps: LocalSteps,
     weights: F32,
-    up: F32,
-    down: F32,
-    variance: F32 | None,
-    rng: np.random.Generator | None,
+    pulses: _Pulses,
+    rng: np.random.Generator,
 ) -> F32:
     """The weights after the pulses, with noise, before the bounds cut them."""
-    steps = devices.law.at(weights, where)
+    up, down = pulses.mean()
     net = up * steps.up_rate
     net -= down * steps.down_rate
     fade = _fade(up, down, steps)
     net *= fade
     moved = weights + net
-    if rng is None or (devices.cycle_noise == 0 and variance is None):
+    if devices.cycle_noise == 0 and pulses.variance is None:
         return moved
-    # Noise added at time t fades by what follows; both its size and its fading are taken midway.
-    np.multiply(net, np.float32(0.5), out=net)
-    spread = _noise_variance(devices, steps, net, up, down, variance)
+    if pulses.partial is None or pulses.variance is not None:
+        moved += _noise(devices, steps, net, fade, pulses, rng)
+        return moved
+    # Devices that see parts of pulses only are given no noise.
+    some = np.flatnonzero(pulses.up + pulses.down)
+    of_some = LocalSteps(*(_of_some(rate, some) for rate in steps))
+    taken = _Pulses(pulses.up[some], pulses.down[some], None, None)
+    moved[some] += _noise(devices, of_some, net[some], _of_some(fade, some), taken, rng)
+    return moved
+
+
+def _noise(
+    devices: DeviceArray,
+    steps: LocalSteps,
+    net: F32,
+    fade: F32,
+    pulses: _Pulses,
+    rng: np.random.Generator,
+) -> F32:
+    """Noise of the weight after the pulses; overwrites `net`, the way of the mean.
+
+    What is added at time t fades by what follows; its size and its fading are taken midway.
+    """
+    net *= np.float32(0.5)
+    spread = _noise_variance(devices, steps, net, pulses)
     np.sqrt(spread, out=spread)
     spread *= fade
-    spread *= normals(rng, moved.size)
-    moved += spread
-    return moved
+    spread *= normals(rng, spread.size)
+    return spread
+
+
+def _of_some(values: F32, some: NDArray[np.intp]) -> F32:
+    """Entries `some` of an array per device, or the one value that holds for all."""
+    return values if values.ndim == 0 else values[some]
 
 
 def _fade(up: F32, down: F32, steps: LocalSteps) -> F32:
@@ -156,6 +222,9 @@ def _fade(up: F32, down: F32, steps: LocalSteps) -> F32:
         return np.ones((), dtype=np.float32)
     decay = up * steps.up_fall
     decay += down * steps.down_fall
+    largest = max(float(decay.max(initial=0.0)), -float(decay.min(initial=0.0)))
+    if largest <= _SHORT_LIMIT:
+        return _short_series(decay)
     size = np.abs(decay)
     far = np.flatnonzero(size > _SHORT_LIMIT)
     short = far.size < _FEW * decay.size
@@ -200,15 +269,9 @@ def _exact_fade(decay: F32) -> F32:
     return np.asarray(-np.expm1(-exact) / exact, dtype=np.float32)
 
 
-def _noise_variance(
-    devices: DeviceArray,
-    steps: LocalSteps,
-    half_way: F32,
-    up: F32,
-    down: F32,
-    variance: F32 | None,
-) -> F32:
+def _noise_variance(devices: DeviceArray, steps: LocalSteps, half_way: F32, pulses: _Pulses) -> F32:
     """Variance of the weight from single steps and from counts, before fading."""
+    up, down, variance = pulses.up, pulses.down, pulses.variance
     up_step = steps.up_rate - steps.up_fall * half_way
     down_step = steps.down_rate + steps.down_fall * half_way
     up_step *= up_step

@@ -6,6 +6,7 @@ w = (g - g_ref) / g_half, so that the states of `archsim.hardware.response` are 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,8 +19,17 @@ from archsim.hardware.device import Device
 from archsim.hardware.response import ConstantStep, LinearStep, Response, SoftBounds
 from archsim.hardware.response.model import LOWER, UPPER, Polarity
 from archsim.hardware.spread import Spread
-from archsim.tile_kernel.arrays import F32, finite
-from archsim.tile_kernel.step_law import CurvedLaw, StepLaw, straight_law
+from archsim.tile_kernel.arrays import F32, finite, part
+from archsim.tile_kernel.step_law import (
+    TINY,
+    Bounds,
+    CurvedLaw,
+    LocalSteps,
+    StepLaw,
+    Where,
+    ending_law,
+    straight_law,
+)
 
 CycleNoise = Literal["of_step", "of_mean_step"]
 
@@ -30,7 +40,23 @@ NO_SPREAD = Spread(
     bounds_cycles=0,
     step_cycles=0,
     write_noise=0,
+    slope_devices=0,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class WanderingBounds:
+    """What the wander of bounds needs: standard deviation, pulses of a full cycle, means.
+
+    `lower` and `upper` [tile, row, col] are the mean bounds of each device, `seen` float64 the
+    pulses that it had taken when its bounds were last drawn.
+    """
+
+    deviation: float
+    cycle_pulses: float
+    lower: F32
+    upper: F32
+    seen: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +64,17 @@ class DeviceArray:
     """Devices on tiles of one shape; the arrays inside change, the object does not.
 
     `weights` float32 [tile, row, col] is what a read sees; `stored` is what pulses move, the same
-    array unless writing adds noise.  `lower` <= 0 <= `upper` are the bounds of each device, and
+    array unless writing adds noise.  `lower` < 0 < `upper` are the bounds of each device, and
     `law` its steps; they have the shape of the weights, or [1, 1, 1] where all devices are equal.
     `step` is the mean of the nominal steps up and down at weight zero.
     `cycle_noise` is the standard deviation of one step, relative to the step (`of_step`) or to
     `step` at every weight (`of_mean_step`); `write_noise` that of the weight after a write.
     `pulses` float64 [tile, row, col] counts the programming pulses that each device has taken.
+    `half_selects` float64 [tile, row, col] counts the slots in which it was on one fired line only,
+    where updates are made with a disturb.
+    `version` int64 [1] grows with every change of the weights: what was computed from them holds as
+    long as it stays.  `moved` float64 [1] sums |change| over all devices and changes, those by
+    pulses as mean steps.  Whoever writes into the arrays directly calls `changed`.
     """
 
     weights: F32
@@ -56,6 +87,31 @@ class DeviceArray:
     cycle_noise_kind: CycleNoise
     write_noise: float
     pulses: NDArray[np.float64]
+    half_selects: NDArray[np.float64]
+    version: NDArray[np.int64]
+    moved: NDArray[np.float64]
+    wander: WanderingBounds | None = None
+
+    @property
+    def lowest(self) -> F32:
+        """The lower bound of each device, the mean one where it wanders."""
+        return self.lower if self.wander is None else self.wander.lower
+
+    def bounds(self, where: Where) -> Bounds:
+        """Present bounds of the devices `where` of the flattened array."""
+        return Bounds(part(self.lower, where), part(self.upper, where))
+
+    def steps(self, weights: F32) -> LocalSteps:
+        """The steps of all devices if they held `weights`, flat."""
+        return self.law.at(weights, slice(None), self.bounds(slice(None)))
+
+    def changed(self, by: float = math.inf) -> None:
+        """Say that weights have changed, so that nothing computed from them is used again.
+
+        `by` is the sum of |change| over all devices.
+        """
+        self.version[0] += 1
+        self.moved[0] += by
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -73,21 +129,38 @@ def make_devices(
     cycle_noise: float = 0.0,
     cycle_noise_kind: CycleNoise = "of_step",
     write_noise: float = 0.0,
+    wander: WanderingBounds | None = None,
 ) -> DeviceArray:
-    """Devices at weight zero with the laws and bounds given."""
+    """Devices at weight zero with the laws and bounds given; InputError for bounds that cross."""
+    _check_bounds(*bounds)
     weights = np.zeros(shape, dtype=np.float32)
     return DeviceArray(
         weights=weights,
         stored=weights if write_noise == 0 else weights.copy(),
-        lower=np.atleast_3d(np.asarray(bounds[0], dtype=np.float32)),
-        upper=np.atleast_3d(np.asarray(bounds[1], dtype=np.float32)),
+        lower=np.atleast_3d(np.minimum(bounds[0], -TINY, dtype=np.float32)),
+        upper=np.atleast_3d(np.maximum(bounds[1], TINY, dtype=np.float32)),
         law=law,
         step=step,
         cycle_noise=cycle_noise,
         cycle_noise_kind=cycle_noise_kind,
         write_noise=write_noise,
         pulses=np.zeros(shape, dtype=np.float64),
+        half_selects=np.zeros(shape, dtype=np.float64),
+        version=np.zeros(1, dtype=np.int64),
+        moved=np.zeros(1, dtype=np.float64),
+        wander=wander,
     )
+
+
+def _check_bounds(lower: F32, upper: F32) -> None:
+    """Refuse bounds between which there is no weight zero."""
+    low, high = finite("the lower bounds", lower), finite("the upper bounds", upper)
+    if np.any(low > 0) or np.any(high < 0):
+        raise InputError(
+            f"bounds of devices reach from {float(low.max(initial=0.0)):g} up and from "
+            f"{float(high.min(initial=0.0)):g} down; expected lower bounds of at most 0 and upper "
+            "bounds of at least 0"
+        )
 
 
 def sample_devices(
@@ -100,10 +173,10 @@ def sample_devices(
     """Devices drawn from the spread of `device`, at weight zero; `shape` is [tile, row, col].
 
     Entries of the spread that nobody has published are taken from `unknown`; without it they are
-    refused, since unknown is not zero.  A draw that would turn the sign of a step or of a bound is
-    reflected.  Steps of a soft-bounds device end at its own bounds and keep their size at weight
-    zero, those of a linear device keep their line; all other responses are stretched over the
-    range of each device.  Draws are made in a fixed order, whichever of them are zero.
+    refused, since unknown is not zero.  A draw that would turn the sign of a step, a slope or a
+    bound is reflected.  Steps of a soft-bounds device end at its own bounds and keep their size at
+    weight zero, those of a linear device keep their line; all other responses are stretched over
+    the range of each device.  Draws are made in a fixed order, whichever of them are zero.
     """
     spread = known_spread(device, unknown)
     reference = float(device.state(device.conductance_reference_siemens))
@@ -112,31 +185,53 @@ def sample_devices(
     tilt = _draw(spread["asymmetry_devices"], shape, rng) * np.float32(0.5)
     upper = np.abs(_draw(spread["bounds_devices"], shape, rng) + np.float32(UPPER - reference))
     lower = -np.abs(_draw(spread["bounds_devices"], shape, rng) + np.float32(reference - LOWER))
-    up_scale = np.maximum(gain * (1 + tilt), 0, dtype=np.float32)
-    down_scale = np.maximum(gain * (1 - tilt), 0, dtype=np.float32)
-    build = _STRAIGHT.get(response.kind)
-    law: StepLaw
-    if build is None:
-        law = CurvedLaw(response, up_scale, down_scale, lower, upper)
-    else:
-        law = build(response, reference, up_scale, down_scale, lower, upper)
+    powers = [np.abs(_draw(spread["slope_devices"], shape, rng) + 1) for _ in Polarity]
+    bounds, wander = _wandering(device, spread["bounds_cycles"], (lower, upper), shape, rng)
+    drawn = _Drawn(
+        up=np.maximum(gain * (1 + tilt), 0, dtype=np.float32),
+        down=np.maximum(gain * (1 - tilt), 0, dtype=np.float32),
+        lower=bounds[0],
+        upper=bounds[1],
+        up_power=powers[0],
+        down_power=powers[1],
+    )
+    law = _STRAIGHT.get(response.kind, _curved)(response, reference, drawn)
     sizes = [float(response.step_size(reference, polarity)) for polarity in Polarity]
     return make_devices(
         shape,
         law,
-        (lower, upper),
+        bounds,
         0.5 * sum(sizes),
         cycle_noise=spread["step_cycles"],
         write_noise=spread["write_noise"],
+        wander=wander,
     )
+
+
+def _wandering(
+    device: Device,
+    deviation: float,
+    means: tuple[F32, F32],
+    shape: tuple[int, int, int],
+    rng: np.random.Generator,
+) -> tuple[tuple[F32, F32], WanderingBounds | None]:
+    """The bounds that devices start with; a full cycle is the range up and down."""
+    if deviation == 0:
+        return means, None
+    lower, upper = (np.broadcast_to(mean, shape).copy() for mean in means)
+    bounds = (
+        np.minimum(lower + _draw(deviation, shape, rng), 0, dtype=np.float32),
+        np.maximum(upper + _draw(deviation, shape, rng), 0, dtype=np.float32),
+    )
+    cycle = 2.0 * float(device.pulses_full_range)
+    return bounds, WanderingBounds(deviation, cycle, lower, upper, np.zeros(shape))
 
 
 def known_spread(device: Device, unknown: Spread | None) -> dict[str, float]:
     """The spread of a device by name, gaps filled from `unknown`; InputError lists what is left."""
-    names = [name for name in Spread.model_fields if name != "bounds_cycles"]
     values: dict[str, float] = {}
     missing = []
-    for name in names:
+    for name in Spread.model_fields:
         value = None if device.spread is None else getattr(device.spread, name)
         if value is None and unknown is not None:
             value = getattr(unknown, name)
@@ -159,43 +254,63 @@ def _draw(deviation: float, shape: tuple[int, int, int], rng: np.random.Generato
     return rng.standard_normal(shape, dtype=np.float32) * np.float32(deviation)
 
 
-def _constant(
-    response: Response, reference: float, up: F32, down: F32, lower: F32, upper: F32
-) -> StepLaw:
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """What was drawn for each device: scales of its steps, bounds, and powers of nonlinearity."""
+
+    up: F32
+    down: F32
+    lower: F32
+    upper: F32
+    up_power: F32
+    down_power: F32
+
+
+def _constant(response: Response, reference: float, drawn: _Drawn) -> StepLaw:
     assert isinstance(response, ConstantStep)
     flat = np.zeros((1, 1, 1), dtype=np.float32)
-    up_step, down_step = up * np.float32(response.step_up), down * np.float32(response.step_down)
-    return straight_law(up_step, flat, down_step, flat)
+    return straight_law(
+        drawn.up * np.float32(response.step_up),
+        flat,
+        drawn.down * np.float32(response.step_down),
+        flat,
+    )
 
 
-def _linear(
-    response: Response, reference: float, up: F32, down: F32, lower: F32, upper: F32
-) -> StepLaw:
+def _linear(response: Response, reference: float, drawn: _Drawn) -> StepLaw:
     assert isinstance(response, LinearStep)
-    up_step, down_step = up * np.float32(response.step_up), down * np.float32(response.step_down)
+    up_step = drawn.up * np.float32(response.step_up)
+    down_step = drawn.down * np.float32(response.step_down)
     at_zero_up = np.asarray(1.0 - response.slope_up * reference, dtype=np.float32)
     at_zero_down = np.asarray(1.0 + response.slope_down * reference, dtype=np.float32)
     return straight_law(
         up_step * at_zero_up,
-        up_step * np.float32(response.slope_up),
+        up_step * np.float32(response.slope_up) * drawn.up_power,
         down_step * at_zero_down,
-        down_step * np.float32(response.slope_down),
+        down_step * np.float32(response.slope_down) * drawn.down_power,
     )
 
 
-def _soft_bounds(
-    response: Response, reference: float, up: F32, down: F32, lower: F32, upper: F32
-) -> StepLaw:
+def _soft_bounds(response: Response, reference: float, drawn: _Drawn) -> StepLaw:
     assert isinstance(response, SoftBounds)
-    up_step = up * np.asarray(response.step_up * (UPPER - reference), dtype=np.float32)
-    down_step = down * np.asarray(response.step_down * (reference - LOWER), dtype=np.float32)
-    smallest = np.finfo(np.float32).tiny
-    above = np.asarray(np.maximum(upper, smallest), dtype=np.float32)
-    below = np.asarray(np.maximum(-lower, smallest), dtype=np.float32)
-    return straight_law(up_step, up_step / above, down_step, down_step / below)
+    up_step = drawn.up * np.asarray(response.step_up * (UPPER - reference), dtype=np.float32)
+    down_step = drawn.down * np.asarray(response.step_down * (reference - LOWER), dtype=np.float32)
+    return ending_law(up_step, down_step, Bounds(drawn.lower, drawn.upper))
 
 
-_Builder = Callable[[Any, float, F32, F32, F32, F32], StepLaw]
+def _curved(response: Response, reference: float, drawn: _Drawn) -> StepLaw:
+    plain = drawn.up_power.size == 1
+    return CurvedLaw(
+        response,
+        drawn.up,
+        drawn.down,
+        None if plain else drawn.up_power,
+        None if plain else drawn.down_power,
+        reference,
+    )
+
+
+_Builder = Callable[[Any, float, _Drawn], StepLaw]
 
 # Responses whose steps are straight lines, by kind; all others go by their tangents.
 _STRAIGHT: dict[str, _Builder] = {
@@ -235,9 +350,35 @@ def set_weights(
         spacing = np.maximum(spacing, np.finfo(np.float32).tiny)
         held = devices.lower + np.rint((held - devices.lower) / spacing) * spacing
         np.clip(held, devices.lower, devices.upper, out=held)
-    devices.stored[...] = held
-    show_stored(devices, slice(None), rng)
+    put_weights(devices, slice(None), held.reshape(-1), rng)
     return bounded
+
+
+def put_weights(
+    devices: DeviceArray,
+    where: slice | NDArray[np.intp],
+    values: F32,
+    rng: np.random.Generator | None = None,
+) -> None:
+    """Write values inside the bounds to `where` (of the flattened array), one each.
+
+    Adds write noise, none without `rng`.
+    """
+    weights = devices.weights.reshape(-1)
+    before = weights[where].copy()
+    devices.stored.reshape(-1)[where] = values
+    if rng is None:
+        weights[where] = values
+    else:
+        show_stored(devices, where, rng)
+    devices.changed(distance(before, weights[where]))
+
+
+def distance(before: F32, after: F32) -> float:
+    """Sum of |after - before|."""
+    apart = after - before
+    np.abs(apart, out=apart)
+    return float(apart.sum())
 
 
 def show_stored(

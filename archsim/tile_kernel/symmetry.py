@@ -31,5 +31,5 @@ def symmetry_points(devices: DeviceArray) -> F32:
 
 
 def _excess(devices: DeviceArray, weights: F32) -> F32:
-    steps = devices.law.at(weights, slice(None))
+    steps = devices.steps(weights)
     return np.asarray(steps.up_rate - steps.down_rate, dtype=np.float32)

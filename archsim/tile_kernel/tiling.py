@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from archsim.errors import InputError
 from archsim.hardware.placement import Direction
 from archsim.tile_kernel.arrays import F32, finite
 from archsim.tile_kernel.parameters import ReadParameters
-from archsim.tile_kernel.read import ReadOutput, read_forward, read_transposed
+from archsim.tile_kernel.read import ReadOutput, read_tiles, seen_by_read
+
+S = TypeVar("S", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +72,58 @@ class Tiling:
         parts = padded.reshape(self.row_splits, rows, self.col_splits, cols).swapaxes(1, 2)
         return np.ascontiguousarray(parts).reshape(tiles, rows, cols)
 
-    def join(self, weights: F32) -> F32:
-        """The matrix [inputs, outputs] that weights [tile, row, col] hold."""
+    def join(self, weights: NDArray[S]) -> NDArray[S]:
+        """The matrix [inputs, outputs] that values [tile, row, col] hold: weights, or others."""
         self._check(weights)
         _, rows, cols = self.shape
         parts = weights.reshape(self.row_splits, self.col_splits, rows, cols).swapaxes(1, 2)
         whole = parts.reshape(self.row_splits * rows, self.col_splits * cols)
         return np.ascontiguousarray(whole[: self.inputs, : self.outputs])
 
-    def _check(self, weights: F32) -> None:
+    def _check(self, weights: NDArray[S]) -> None:
         if weights.shape != self.shape:
             raise InputError(
                 f"weights have shape {list(weights.shape)}, but the tiling asks for "
                 f"{list(self.shape)}",
                 place="tiling",
             )
+
+    def inputs_of(self, vectors: F32, direction: Direction, name: str = "x") -> F32:
+        """Vectors [batch, inputs] (transposed: [batch, outputs]) as [tile, batch, line] in C order.
+
+        Every tile gets its part; lines that the matrix does not reach get zero.
+        """
+        forward = direction is Direction.FORWARD
+        tiles, rows, cols = self.shape
+        splits = (self.row_splits, self.col_splits)
+        axis, lines = (0, rows) if forward else (1, cols)
+        fed = self.inputs if forward else self.outputs
+        if vectors.ndim != 2 or vectors.shape[1] != fed:
+            raise InputError(
+                f"{name} has shape {list(vectors.shape)}; expected [batch, {fed}] for a matrix of "
+                f"{self.inputs} inputs and {self.outputs} outputs"
+            )
+        batch = len(vectors)
+        if tiles == 1:
+            return vectors[np.newaxis]
+        parts = np.zeros((splits[axis], batch, lines), dtype=np.float32)
+        for k in range(splits[axis]):
+            part = vectors[:, k * lines : (k + 1) * lines]
+            parts[k, :, : part.shape[1]] = part
+        shared = np.broadcast_to(np.expand_dims(parts, 1 - axis), (*splits, batch, lines))
+        return shared.reshape(tiles, batch, lines)
+
+    def sum_of(self, outputs: F32, direction: Direction) -> F32:
+        """Partial sums [tile, batch, line] of a read, added up to [batch, outputs] or [batch, inputs]."""
+        forward = direction is Direction.FORWARD
+        axis, returned = (0, self.outputs) if forward else (1, self.inputs)
+        if len(outputs) == 1:
+            alone: F32 = outputs[0]
+            return alone
+        by_split = outputs.reshape(self.row_splits, self.col_splits, *outputs.shape[1:])
+        partial = by_split.sum(axis=axis, dtype=np.float32)
+        whole = partial.swapaxes(0, 1).reshape(outputs.shape[1], -1)
+        return np.ascontiguousarray(whole[:, :returned])
 
 
 def read_matrix(
@@ -100,28 +140,23 @@ def read_matrix(
     [batch, outputs] for a transposed read; y the other way round, repeats [batch, tile].
     """
     tiling._check(weights)
-    forward = direction is Direction.FORWARD
-    tiles, rows, cols = tiling.shape
-    splits = (tiling.row_splits, tiling.col_splits)
-    fed, lines, axis = (tiling.inputs, rows, 0) if forward else (tiling.outputs, cols, 1)
-    returned = tiling.outputs if forward else tiling.inputs
-    vectors = finite("x", x)
-    if vectors.ndim != 2 or vectors.shape[1] != fed:
-        raise InputError(
-            f"x has shape {list(vectors.shape)}; expected [batch, {fed}] for this read of a matrix "
-            f"of {tiling.inputs} inputs and {tiling.outputs} outputs"
-        )
-    batch = len(vectors)
-    padded = np.zeros((batch, splits[axis] * lines), dtype=np.float32)
-    padded[:, :fed] = vectors
-    slices = np.expand_dims(padded.reshape(batch, splits[axis], lines), 2 if forward else 1)
-    shared = np.broadcast_to(slices, (batch, *splits, lines)).reshape(batch, tiles, lines)
-    read = read_forward if forward else read_transposed
-    output = read(weights, shared, parameters, rng)
-    partial = output.y.reshape(batch, *splits, -1).sum(axis=1 + axis, dtype=np.float32)
-    return ReadOutput(
-        y=np.ascontiguousarray(partial.reshape(batch, -1)[:, :returned]),
-        repeats=output.repeats,
-        clipped_share=output.clipped_share,
-        clipped_input_share=output.clipped_input_share,
+    seen = seen_by_read(finite("weights", weights), parameters, direction)
+    return read_seen(seen, x, tiling, parameters, rng, direction)
+
+
+def read_seen(
+    seen: F32,
+    x: ArrayLike,
+    tiling: Tiling,
+    parameters: ReadParameters,
+    rng: np.random.Generator,
+    direction: Direction,
+) -> ReadOutput:
+    """`read_matrix` of weights as `seen_by_read` gives them, which may be kept between reads."""
+    inputs = tiling.inputs_of(finite("x", x), direction)
+    output = read_tiles(seen, inputs, parameters, rng)
+    return replace(
+        output,
+        y=tiling.sum_of(output.y, direction),
+        repeats=np.ascontiguousarray(output.repeats.T),
     )

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from archsim.tile_kernel.coincidences import Drawn, PulseCounts, counts, events, pulsed
-from archsim.tile_kernel.disturb import half_selects
-from archsim.tile_kernel.pulsing import apply_disturb, apply_pulses
+from archsim.tile_kernel.disturb import half_selects, partial_pulses
+from archsim.tile_kernel.pulsing import apply_pulses
 from archsim.tile_kernel.state import DeviceArray
 from archsim.tile_kernel.step_law import Where
 from archsim.tile_kernel.trains import TileTrains, UpdateParameters, pulse_trains
@@ -75,10 +75,16 @@ def update(
     disturb = parameters.disturb
 
     def take(where: Where, block: PulseCounts, halves: PulseCounts | None) -> None:
-        apply_pulses(devices, where, block.up, block.down, rng, count_variance=block.variance)
-        if disturb is not None and halves is not None:
-            up, down = np.float32(disturb.up), np.float32(disturb.down)
-            apply_disturb(devices, where, halves.up * up, halves.down * down)
+        partial = partial_pulses(disturb, halves)
+        apply_pulses(
+            devices,
+            where,
+            block.up,
+            block.down,
+            rng,
+            count_variance=block.variance,
+            partial=partial,
+        )
 
     return drive_lines(devices, x, error, learning_rate, parameters, rng, take)
 
@@ -127,8 +133,9 @@ def _drive_tile(
     ups = downs = 0.0
     for block, halves in _blocks(drawn, trains, with_halves=disturbs):
         take(_shifted(block.where, first), block, halves)
-        ups += float(block.up.sum(dtype=np.float64))
-        downs += float(block.down.sum(dtype=np.float64))
+        # Pulses of a block are few enough for float32 to count them.
+        ups += float(block.up.sum())
+        downs += float(block.down.sum())
     return UpdateReport(
         pulses_up=ups,
         pulses_down=downs,
@@ -150,6 +157,8 @@ def _blocks(
 
 def _shifted(where: Where, first: int) -> Where:
     """Devices of a tile as devices of the whole array, whose tile begins at `first`."""
+    if first == 0:
+        return where
     if isinstance(where, slice):
         return slice(where.start + first, where.stop + first)
     return where + first

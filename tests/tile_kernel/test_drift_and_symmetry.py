@@ -76,7 +76,7 @@ def test_alternating_pulses_stay_at_the_symmetry_point(name: str) -> None:
     devices.stored[...] = symmetry_points(devices)
     start = devices.stored.copy().reshape(-1)
     inside = (start > devices.lower.reshape(-1) + 0.01) & (start < devices.upper.reshape(-1) - 0.01)
-    steps = devices.law.at(start, slice(None))
+    steps = devices.steps(start)
     ones, none = np.ones(5, dtype=np.float32), np.zeros(5, dtype=np.float32)
     everything = slice(0, 5)
     quiet = replace(devices, cycle_noise=0.0)

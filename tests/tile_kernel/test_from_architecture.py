@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,9 +14,9 @@ from archsim.errors import InputError
 from archsim.hardware import limits
 from archsim.hardware.placement import Direction
 from archsim.resources import data_folder
-from archsim.tile_kernel.ir_drop import effective_weights
+from archsim.tile_kernel.ir_drop import IrDrop, effective_columns, effective_weights
 from archsim.tile_kernel.parameters import ReadParameters
-from archsim.tile_kernel.read import read_forward
+from archsim.tile_kernel.read import read_forward, read_transposed
 
 FOLDER = data_folder("arch_configs")
 FORWARD, TRANSPOSED = Direction.FORWARD, Direction.TRANSPOSED
@@ -131,9 +131,71 @@ def test_wires_without_resistance_make_no_drop() -> None:
     assert ReadParameters.from_architecture(architecture).ir_drop is None
 
 
-def test_what_is_not_computed_is_refused() -> None:
-    """Pairs converted column by column."""
-    separate: Any = chip(periphery__subtract_before_adc=False)
-    with pytest.raises(InputError, match="subtract_before_adc is false"):
-        ReadParameters.from_architecture(separate)
-    assert ReadParameters.from_architecture(separate, TRANSPOSED).output_noise > 0
+def apart(**changes: object) -> Architecture:
+    """Both columns of a pair converted; the bound holds the sum of a column."""
+    return chip(periphery__subtract_before_adc=False, read__output_bound=60, **changes)
+
+
+def test_pairs_converted_apart_are_as_noisy_as_the_limits_say() -> None:
+    """Two integrators and two converters per output: twice their variance."""
+    architecture = apart()
+    p = ReadParameters.from_architecture(architecture, noise_management="none").without_ir_drop()
+    rng = np.random.Generator(np.random.SFC64(2))
+    w = np.random.default_rng(1).uniform(-0.5, 0.5, (30, 40)).astype(np.float32)
+    x = np.rint(np.random.default_rng(2).uniform(-63, 63, (3000, 30))).astype(np.float32) / 63
+    errors = read_forward(w, x, p, rng).y - x @ w
+    assert errors.std() == pytest.approx(float(limits.read_noise(architecture.crossbar)), rel=0.01)
+    # The conversion is coarse enough to count.
+    together = chip(read__output_bound=60)
+    assert errors.std() > 1.05 * float(limits.read_noise(together.crossbar))
+
+
+@pytest.mark.parametrize("wires", [False, True])
+def test_pairs_converted_apart_are_two_rounded_columns(wires: bool) -> None:
+    """Without noise: the difference of both columns, each rounded by itself, as the wires leave
+    them; weights below -reference keep their sign and size."""
+    p = replace(
+        ReadParameters.from_architecture(apart(), noise_management="none"), output_noise=0.0
+    )
+    p = p if wires else p.without_ir_drop()
+    w = np.random.default_rng(1).uniform(-1, 1, (30, 40)).astype(np.float32)
+    x = np.rint(np.random.default_rng(2).uniform(-63, 63, (50, 30))).astype(np.float32) / 63
+    assert p.pair_reference is not None
+    reference = np.float32(p.pair_reference)
+    assert w.min() < -reference
+    first, second = np.maximum(w + reference, 0), reference + np.maximum(-w - reference, 0)
+    if p.ir_drop is not None:
+        first, second = effective_columns(w, p.ir_drop)
+        np.testing.assert_allclose(first - second, effective_weights(w, p.ir_drop), atol=1e-7)
+    step = np.float32(p.adc.step)
+    expected = step * (np.rint(x @ first / step) - np.rint(x @ second / step))
+    found = read_forward(w, x, p, np.random.default_rng(1)).y
+    # A sum on a half step may round either way.
+    assert np.mean(np.abs(found - expected) > 1e-4) < 1e-3
+    assert np.abs(found - x @ (first - second)).max() <= 1.01 * step
+
+
+def test_a_column_alone_fills_the_converter() -> None:
+    """Inputs of one sign clip columns whose difference is small, and are read again."""
+    p = ReadParameters.from_architecture(chip(periphery__subtract_before_adc=False))
+    together = ReadParameters.from_architecture(chip())
+    w = np.random.default_rng(1).uniform(-0.1, 0.1, (100, 8)).astype(np.float32)
+    x = np.ones((4, 100), dtype=np.float32)
+    rng = np.random.Generator(np.random.SFC64(3))
+    assert read_forward(w, x, together, rng).repeats.max() == 1
+    assert read_forward(w, x, p, rng).repeats.min() > 1
+
+
+def test_pairs_apart_are_a_matter_of_forward_reads() -> None:
+    """A transposed read senses rows; parameters that contradict each other are refused."""
+    backward = ReadParameters.from_architecture(apart(), TRANSPOSED)
+    assert backward.pair_reference is None
+    w = np.ones((3, 2), np.float32)
+    with pytest.raises(InputError, match="transposed read senses rows"):
+        read_transposed(
+            w, np.ones((1, 2)), ReadParameters(pair_reference=0.5), np.random.default_rng(1)
+        )
+    with pytest.raises(InputError, match="pair_reference is -1"):
+        ReadParameters(pair_reference=-1.0)
+    with pytest.raises(InputError, match=r"reference layout with a reference of 0\.2"):
+        ReadParameters(pair_reference=0.5, ir_drop=IrDrop(1e-6, 1e-6, 0.2, layout="reference"))

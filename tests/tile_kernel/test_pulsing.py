@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from archsim.errors import InputError
 from archsim.hardware.response import (
     ConstantStep,
     ExponentialStep,
@@ -50,7 +51,7 @@ RESPONSES: tuple[ResponseModel, ...] = (
 
 def law_of(response: ResponseModel) -> StepLaw:
     """The curved law of any response; its tangents must reproduce straight ones as well."""
-    return CurvedLaw(response, one(1), one(1), one(-1), one(1))
+    return CurvedLaw(response, one(1), one(1))
 
 
 def devices_of(response: ResponseModel, count: int = 21) -> DeviceArray:
@@ -168,3 +169,18 @@ def test_normal_numbers_have_the_moments_they_state() -> None:
     assert abs(np.mean(z**3)) < error * np.sqrt(15)
     assert abs(np.mean(z**4) - 3) < error * np.sqrt(96)
     assert np.abs(z).max() < 4.33
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "said"),
+    [
+        (0.1, 1.0, "from 0.1 up"),
+        (-1.0, -0.2, "from -0.2 down"),
+        (np.nan, 1.0, "lower bounds is nan"),
+    ],
+)
+def test_crossed_bounds_are_refused(lower: float, upper: float, said: str) -> None:
+    """Devices whose range does not hold weight zero, or whose bounds are no numbers."""
+    law = straight_law(one(0.001), one(0), one(0.001), one(0))
+    with pytest.raises(InputError, match=said):
+        make_devices((1, 2, 2), law, (one(lower), one(upper)), 0.001)

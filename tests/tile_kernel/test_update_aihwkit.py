@@ -121,7 +121,7 @@ def power_devices(shape: tuple[int, int, int]) -> DeviceArray:
     response = PowerStep(
         kind="power", step_up=0.0005, step_down=0.0005, exponent_up=1, exponent_down=1
     )
-    law = CurvedLaw(response, one(1.0), one(1.0), one(-0.6), one(0.6))
+    law = CurvedLaw(response, one(1.0), one(1.0))
     return make_devices(shape, law, (one(-0.6), one(0.6)), 0.0005, cycle_noise=0.3)
 
 

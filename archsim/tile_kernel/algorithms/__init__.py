@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from archsim.algorithm import Algorithm
 from archsim.tile_kernel.algorithms import (
     agad,
@@ -17,6 +19,7 @@ from archsim.tile_kernel.algorithms import (
 )
 from archsim.tile_kernel.algorithms.contract import AlgorithmKernel, LearnReport, NewArray, Step
 from archsim.tile_kernel.arrays import F32
+from archsim.tile_kernel.state import DeviceArray
 
 # By the `kind` of the algorithm's component.
 KERNELS: Mapping[str, AlgorithmKernel] = {
@@ -40,6 +43,23 @@ def create(algorithm: Algorithm, new_array: NewArray) -> Any:
 def read_weights(algorithm: Algorithm, state: Any) -> F32:
     """The weights [tile, row, col] that forward and transposed reads go through."""
     return KERNELS[algorithm.kind].weights(algorithm, state)
+
+
+def program(algorithm: Algorithm, state: Any, target: F32, rng: np.random.Generator) -> float:
+    """Write weights [tile, row, col]; returns the share of them that device bounds kept away."""
+    return KERNELS[algorithm.kind].program(algorithm, state, target, rng)
+
+
+def arrays_of(algorithm: Algorithm, state: Any) -> Mapping[str, DeviceArray]:
+    """The device arrays of a state by their role."""
+    return KERNELS[algorithm.kind].arrays(state)
+
+
+def arrays_read(algorithm: Algorithm, state: Any) -> tuple[DeviceArray, ...]:
+    """The arrays that forward and transposed reads go through."""
+    kernel = KERNELS[algorithm.kind]
+    arrays = kernel.arrays(state)
+    return tuple(arrays[role] for role in kernel.read_roles(algorithm))
 
 
 def learn(algorithm: Algorithm, state: Any, step: Step) -> LearnReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +12,12 @@ from archsim.algorithm.agad import Agad
 from archsim.tile_kernel.algorithms.buffered import (
     BufferedState,
     Lines,
+    buffered_roles,
     chop_period,
     learn_buffered,
     make_buffered,
+    program_slow,
+    slow_only,
     slow_weights,
     turn_signs,
 )
@@ -24,6 +28,7 @@ from archsim.tile_kernel.algorithms.contract import (
     Step,
 )
 from archsim.tile_kernel.arrays import F32
+from archsim.tile_kernel.state import DeviceArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,4 +83,12 @@ def _learn(algorithm: Agad, state: AgadState, step: Step) -> LearnReport:
     return learn_buffered(algorithm, state.base, step, referred)
 
 
-KERNEL = AlgorithmKernel(_create, _weights, _learn)
+def _program(algorithm: Agad, state: AgadState, target: F32, rng: np.random.Generator) -> float:
+    return program_slow(algorithm, state.base, target, rng)
+
+
+def _arrays(state: AgadState) -> Mapping[str, DeviceArray]:
+    return buffered_roles(state.base)
+
+
+KERNEL = AlgorithmKernel(_create, _weights, _learn, _program, _arrays, slow_only)

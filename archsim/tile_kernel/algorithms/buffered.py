@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -17,9 +17,11 @@ from archsim.tile_kernel.algorithms.fast_and_slow import (
     devices_of_lines,
     due_lines,
     make_pair,
+    roles,
 )
 from archsim.tile_kernel.arrays import F32
 from archsim.tile_kernel.pulsing import apply_pulses
+from archsim.tile_kernel.state import DeviceArray, set_weights
 from archsim.tile_kernel.trains import vector_pairs
 from archsim.tile_kernel.update import UpdateReport, update
 
@@ -54,6 +56,23 @@ def make_buffered(algorithm: BufferedTransfer, new_array: NewArray) -> BufferedS
 def slow_weights(algorithm: BufferedTransfer, state: BufferedState) -> F32:
     """Reads go through C."""
     return state.pair.slow.weights
+
+
+def program_slow(
+    algorithm: BufferedTransfer, state: BufferedState, target: F32, rng: np.random.Generator
+) -> float:
+    """C takes the weights."""
+    return set_weights(state.pair.slow, target, rng)
+
+
+def buffered_roles(state: BufferedState) -> Mapping[str, DeviceArray]:
+    """The arrays by their role."""
+    return roles(state.pair)
+
+
+def slow_only(algorithm: BufferedTransfer) -> tuple[str, ...]:
+    """Reads go through C."""
+    return ("slow",)
 
 
 # Turns what was read of some lines [tile, line, col] in a pass into what H takes, and says
@@ -124,7 +143,7 @@ def _transfer(
 ) -> LearnReport:
     """Read lines of A, add them to H, and pulse C where H has reached one."""
     pair = state.pair
-    read = read_lines(pair.signal, lines, step)
+    read = read_lines(pair.signal, lines, step, "fast")
     period = pair.fast.shape[1] * float(algorithm.transfer_every)
     scale = float(algorithm.transfer_rate) * step.learning_rate * period
     scale /= float(algorithm.granularity) * pair.fast.step

@@ -6,8 +6,11 @@ from archsim.algorithm.chopped_tiki_taka_v2 import ChoppedTikiTakaV2
 from archsim.tile_kernel.algorithms.buffered import (
     BufferedState,
     Lines,
+    buffered_roles,
     learn_buffered,
     make_buffered,
+    program_slow,
+    slow_only,
     slow_weights,
     turn_signs,
 )
@@ -25,4 +28,6 @@ def _learn(algorithm: ChoppedTikiTakaV2, state: BufferedState, step: Step) -> Le
     return learn_buffered(algorithm, state, step, chopped)
 
 
-KERNEL = AlgorithmKernel(make_buffered, slow_weights, _learn)
+KERNEL = AlgorithmKernel(
+    make_buffered, slow_weights, _learn, program_slow, buffered_roles, slow_only
+)

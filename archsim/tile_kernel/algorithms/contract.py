@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from archsim.hardware.placement import Direction
 from archsim.tile_kernel.arrays import F32
+from archsim.tile_kernel.ir_drop import IrDrop, WireLosses, wire_losses
 from archsim.tile_kernel.parameters import ReadParameters
-from archsim.tile_kernel.read import read_forward
+from archsim.tile_kernel.read import read_tiles, seen_by_read
 from archsim.tile_kernel.state import DeviceArray
 from archsim.tile_kernel.trains import UpdateParameters
 from archsim.tile_kernel.update import UpdateReport
@@ -43,11 +45,20 @@ class LearnReport:
         )
 
 
+LossesOf: TypeAlias = Callable[[str, F32, IrDrop], WireLosses]
+
+
+def fresh_losses(role: str, weights: F32, drop: IrDrop) -> WireLosses:
+    """The losses of an array, computed anew."""
+    return wire_losses(weights, drop)
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One minibatch for an algorithm: `x` [batch, (tile,) row], `error` [batch, (tile,) col].
 
-    `read` is how lines are read for transfers, None for exact reads.
+    `read` is how lines are read for transfers, None for exact reads; `losses(role, weights, drop)`
+    gives the losses of the wires of an array then.
     """
 
     x: ArrayLike
@@ -56,6 +67,7 @@ class Step:
     parameters: UpdateParameters
     rng: np.random.Generator
     read: ReadParameters | None = None
+    losses: LossesOf = fresh_losses
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +77,34 @@ class AlgorithmKernel:
     `create(algorithm, new_array)` makes the state: frozen, with arrays inside that change.
     `weights(algorithm, state)` is what forward and transposed reads multiply by.
     `learn(algorithm, state, step)` changes the state in place.
+    `program(algorithm, state, target, rng)` writes weights [tile, row, col], all inside numbers, as
+    far as the devices reach, and returns the share of them that bounds kept from the target.
+    `arrays(state)` are the device arrays by their role, and `read_roles(algorithm)` the roles of
+    those that `weights` are made of.
     """
 
     create: Callable[[Any, NewArray], Any]
     weights: Callable[[Any, Any], F32]
     learn: Callable[[Any, Any, Step], LearnReport]
+    program: Callable[[Any, Any, F32, np.random.Generator], float]
+    arrays: Callable[[Any], Mapping[str, DeviceArray]]
+    read_roles: Callable[[Any], tuple[str, ...]]
 
 
-def read_lines(weights: F32, lines: np.ndarray[Any, np.dtype[np.intp]], step: Step) -> F32:
-    """Rows `lines` of every tile, read one at a time with a one-hot input: [tile, line, col]."""
+def read_lines(weights: F32, lines: NDArray[np.intp], step: Step, role: str) -> F32:
+    """Rows `lines` of every tile, read one at a time with a full-scale input: [tile, line, col].
+
+    `role` is that of the array whose weights [tile, row, col] these are.
+    """
+    rows = weights[:, lines, :]
     if step.read is None:
-        return weights[:, lines, :]
-    tiles, rows, _ = weights.shape
-    one_hot = np.zeros((lines.size, tiles, rows), dtype=np.float32)
-    one_hot[np.arange(lines.size), :, lines] = 1.0
-    return read_forward(weights, one_hot, step.read, step.rng).y.swapaxes(0, 1)
+        return rows
+    tiles, count, cols = rows.shape
+    losses: WireLosses | None = None
+    if step.read.ir_drop is not None:
+        losses = step.losses(role, weights, step.read.ir_drop).of_rows(lines)
+    seen = seen_by_read(rows, step.read, Direction.FORWARD, losses)
+    # A line driven alone is an array of one row.
+    alone = seen.reshape(tiles * count, 1, -1)
+    full = np.ones((tiles * count, 1, 1), dtype=np.float32)
+    return read_tiles(alone, full, step.read, step.rng).y.reshape(tiles, count, cols)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +13,7 @@ from archsim.algorithm.operations import Unit
 from archsim.errors import InputError
 from archsim.tile_kernel.algorithms.contract import NewArray
 from archsim.tile_kernel.arrays import F32
-from archsim.tile_kernel.state import DeviceArray
+from archsim.tile_kernel.state import DeviceArray, put_weights
 from archsim.tile_kernel.symmetry import symmetry_points
 
 # A symmetry point this close to a bound, relative to the range, is none.
@@ -47,9 +47,13 @@ def make_pair(reference: Literal["symmetry_point", "zero"], new_array: NewArray)
     if reference == "symmetry_point":
         at = symmetry_points(fast)
         _require_symmetry(fast, at)
-        fast.stored[...] = at
-        fast.weights[...] = at
+        put_weights(fast, slice(None), at.reshape(-1))
     return Pair(fast, slow, at, np.zeros(2, dtype=np.int64))
+
+
+def roles(pair: Pair) -> Mapping[str, DeviceArray]:
+    """The arrays by their role."""
+    return {"fast": pair.fast, "slow": pair.slow}
 
 
 def _require_symmetry(fast: DeviceArray, points: F32) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from archsim.algorithm.mixed_precision import MixedPrecision
 from archsim.tile_kernel.algorithms.contract import AlgorithmKernel, LearnReport, NewArray, Step
 from archsim.tile_kernel.arrays import F32
 from archsim.tile_kernel.pulsing import apply_pulses
-from archsim.tile_kernel.state import DeviceArray
+from archsim.tile_kernel.state import DeviceArray, set_weights
 from archsim.tile_kernel.trains import vector_pairs
 
 
@@ -60,4 +61,18 @@ def _transfer(
     return float(np.abs(pulses).sum(dtype=np.float64))
 
 
-KERNEL = AlgorithmKernel(_create, _weights, _learn)
+def _program(
+    algorithm: MixedPrecision, state: MixedPrecisionState, target: F32, rng: np.random.Generator
+) -> float:
+    return set_weights(state.devices, target, rng)
+
+
+def _arrays(state: MixedPrecisionState) -> Mapping[str, DeviceArray]:
+    return {"weights": state.devices}
+
+
+def _read_roles(algorithm: MixedPrecision) -> tuple[str, ...]:
+    return ("weights",)
+
+
+KERNEL = AlgorithmKernel(_create, _weights, _learn, _program, _arrays, _read_roles)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,8 +18,9 @@ from archsim.tile_kernel.algorithms.contract import (
 )
 from archsim.tile_kernel.arrays import F32
 from archsim.tile_kernel.coincidences import PulseCounts
-from archsim.tile_kernel.pulsing import apply_disturb, apply_pulses
-from archsim.tile_kernel.state import DeviceArray, show_stored
+from archsim.tile_kernel.disturb import partial_pulses
+from archsim.tile_kernel.pulsing import apply_pulses
+from archsim.tile_kernel.state import DeviceArray, put_weights, set_weights
 from archsim.tile_kernel.step_law import Where
 from archsim.tile_kernel.update import drive_lines
 
@@ -41,14 +43,14 @@ def _empty(devices: DeviceArray) -> DeviceArray:
 
     One pulse is taken for the mean step up from there.
     """
-    devices.stored[...] = devices.lower
-    devices.weights[...] = devices.lower
-    steps = devices.law.at(devices.stored.reshape(-1), slice(None))
+    at = np.broadcast_to(devices.lower, devices.shape)
+    put_weights(devices, slice(None), at.reshape(-1))
+    steps = devices.steps(devices.stored.reshape(-1))
     return replace(devices, step=float(np.mean(steps.up_rate, dtype=np.float64)))
 
 
 def _weights(algorithm: OneSided, state: OneSidedState) -> F32:
-    return (state.plus.weights - state.plus.lower) - (state.minus.weights - state.minus.lower)
+    return (state.plus.weights - state.plus.lowest) - (state.minus.weights - state.minus.lowest)
 
 
 def _learn(algorithm: OneSided, state: OneSidedState, step: Step) -> LearnReport:
@@ -56,16 +58,21 @@ def _learn(algorithm: OneSided, state: OneSidedState, step: Step) -> LearnReport
     disturb = step.parameters.disturb
 
     def take(where: Where, block: PulseCounts, halves: PulseCounts | None) -> None:
-        sides = ((state.plus, block.up, 0), (state.minus, block.down, 1))
+        halves_up = halves and replace(halves, down=np.zeros_like(halves.up))
+        halves_down = halves and replace(halves, up=halves.down, down=np.zeros_like(halves.up))
+        sides = (
+            (state.plus, block.up, halves_up),
+            (state.minus, block.down, halves_down),
+        )
         total = np.maximum(block.up + block.down, np.finfo(np.float32).tiny)
-        for devices, pulses, side in sides:
+        for devices, pulses, one_side in sides:
             idle = np.broadcast_to(nothing, pulses.shape)
             # The remainder of the counts belongs to both arrays, by their part of the pulses.
             part = None if block.variance is None else block.variance * (pulses / total)
-            apply_pulses(devices, where, pulses, idle, step.rng, count_variance=part)
-            if disturb is not None and halves is not None:
-                seen = (halves.up, halves.down)[side] * np.float32(disturb.up)
-                apply_disturb(devices, where, seen, idle)
+            partial = partial_pulses(disturb, one_side)
+            apply_pulses(
+                devices, where, pulses, idle, step.rng, count_variance=part, partial=partial
+            )
 
     report = LearnReport(
         update=drive_lines(
@@ -83,8 +90,8 @@ def _refresh(algorithm: OneSided, state: OneSidedState, step: Step) -> LearnRepo
     tiles, rows, _ = state.plus.shape
     lines = np.arange(rows, dtype=np.intp)
     read = [
-        read_lines(devices.weights - devices.lower, lines, step).reshape(-1)
-        for devices in (state.plus, state.minus)
+        read_lines(devices.weights - devices.lowest, lines, step, role).reshape(-1)
+        for role, devices in _arrays(state).items()
     ]
     ranges = [
         np.broadcast_to(devices.upper - devices.lower, devices.shape).reshape(-1)
@@ -98,12 +105,29 @@ def _refresh(algorithm: OneSided, state: OneSidedState, step: Step) -> LearnRepo
     written = 0.0
     for devices, wanted in ((state.plus, difference), (state.minus, -difference)):
         lower = np.broadcast_to(devices.lower, devices.shape).reshape(-1)
-        devices.stored.reshape(-1)[where] = lower[where]
-        show_stored(devices, where, step.rng)
+        put_weights(devices, where, lower[where], step.rng)
         pulses = np.rint(np.maximum(wanted, 0) / np.float32(devices.step)).astype(np.float32)
         apply_pulses(devices, where, pulses, np.zeros_like(pulses), step.rng)
         written += float(pulses.sum(dtype=np.float64))
     return LearnReport(lines_read=2 * rows * tiles, written_pulses=written, resets=2 * where.size)
 
 
-KERNEL = AlgorithmKernel(_create, _weights, _learn)
+def _program(
+    algorithm: OneSided, state: OneSidedState, target: F32, rng: np.random.Generator
+) -> float:
+    """The device that the sign asks for is raised from its lower bound, the other one left there."""
+    bounded = 0.0
+    for devices, side in ((state.plus, target), (state.minus, -target)):
+        bounded += set_weights(devices, devices.lowest + np.maximum(side, 0), rng)
+    return bounded
+
+
+def _arrays(state: OneSidedState) -> Mapping[str, DeviceArray]:
+    return {"plus": state.plus, "minus": state.minus}
+
+
+def _read_roles(algorithm: OneSided) -> tuple[str, ...]:
+    return ("plus", "minus")
+
+
+KERNEL = AlgorithmKernel(_create, _weights, _learn, _program, _arrays, _read_roles)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+
 from archsim.algorithm.sgd import PlainSgd
 from archsim.tile_kernel.algorithms.contract import AlgorithmKernel, LearnReport, NewArray, Step
 from archsim.tile_kernel.arrays import F32
-from archsim.tile_kernel.state import DeviceArray
+from archsim.tile_kernel.state import DeviceArray, set_weights
 from archsim.tile_kernel.update import update
 
 
@@ -22,4 +26,18 @@ def _learn(algorithm: PlainSgd, state: DeviceArray, step: Step) -> LearnReport:
     return LearnReport(update=report)
 
 
-KERNEL = AlgorithmKernel(_create, _weights, _learn)
+def _program(
+    algorithm: PlainSgd, state: DeviceArray, target: F32, rng: np.random.Generator
+) -> float:
+    return set_weights(state, target, rng)
+
+
+def _arrays(state: DeviceArray) -> Mapping[str, DeviceArray]:
+    return {"weights": state}
+
+
+def _read_roles(algorithm: PlainSgd) -> tuple[str, ...]:
+    return ("weights",)
+
+
+KERNEL = AlgorithmKernel(_create, _weights, _learn, _program, _arrays, _read_roles)

@@ -14,8 +14,9 @@ from archsim.tile_kernel.algorithms.contract import (
     Step,
     read_lines,
 )
-from archsim.tile_kernel.algorithms.fast_and_slow import Pair, due_lines, make_pair
+from archsim.tile_kernel.algorithms.fast_and_slow import Pair, due_lines, make_pair, roles
 from archsim.tile_kernel.arrays import F32
+from archsim.tile_kernel.state import set_weights
 from archsim.tile_kernel.update import update
 
 
@@ -37,7 +38,7 @@ def _learn(algorithm: TikiTaka, state: Pair, step: Step) -> LearnReport:
     vectors = len(np.asarray(step.x))
     every = int(algorithm.transfer_every)
     for lines, _ in due_lines(state, algorithm.transfer_unit, every, vectors):
-        read = read_lines(state.signal, lines, step)
+        read = read_lines(state.signal, lines, step, "fast")
         report += _write(algorithm, state, lines, read, step)
     return report
 
@@ -62,4 +63,14 @@ def _write(
     )
 
 
-KERNEL = AlgorithmKernel(_create, _weights, _learn)
+def _program(algorithm: TikiTaka, state: Pair, target: F32, rng: np.random.Generator) -> float:
+    """C takes what A, as it stands, does not hold."""
+    held = np.float32(algorithm.fast_share) * state.signal
+    return set_weights(state.slow, target - held, rng)
+
+
+def _read_roles(algorithm: TikiTaka) -> tuple[str, ...]:
+    return ("slow",) if algorithm.fast_share == 0 else ("slow", "fast")
+
+
+KERNEL = AlgorithmKernel(_create, _weights, _learn, _program, roles, _read_roles)

@@ -6,8 +6,11 @@ from archsim.algorithm.tiki_taka_v2 import TikiTakaV2
 from archsim.tile_kernel.algorithms.buffered import (
     BufferedState,
     Lines,
+    buffered_roles,
     learn_buffered,
     make_buffered,
+    program_slow,
+    slow_only,
     slow_weights,
 )
 from archsim.tile_kernel.algorithms.contract import AlgorithmKernel, LearnReport, Step
@@ -22,4 +25,6 @@ def _learn(algorithm: TikiTakaV2, state: BufferedState, step: Step) -> LearnRepo
     return learn_buffered(algorithm, state, step, _as_read)
 
 
-KERNEL = AlgorithmKernel(make_buffered, slow_weights, _learn)
+KERNEL = AlgorithmKernel(
+    make_buffered, slow_weights, _learn, program_slow, buffered_roles, slow_only
+)
