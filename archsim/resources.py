@@ -7,7 +7,7 @@ from typing import Literal
 
 from archsim.errors import InputError
 
-DataKind = Literal["arch_configs", "workloads"]
+DataKind = Literal["arch_configs", "workloads", "recipes"]
 
 _PACKAGE = Path(__file__).resolve().parent
 

@@ -39,7 +39,7 @@ def test_the_wheel_holds_the_package_and_its_data(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     wanted = files_under("archsim")
-    wanted |= {f"archsim/{name}" for name in files_under("arch_configs", "workloads")}
+    wanted |= {f"archsim/{name}" for name in files_under("arch_configs", "workloads", "recipes")}
     assert wanted <= names
     assert f"archsim-{__version__}.dist-info/licenses/LICENSE" in names
     scripts = zipfile.ZipFile(wheel).read(f"archsim-{__version__}.dist-info/entry_points.txt")
@@ -51,7 +51,7 @@ def test_the_source_archive_can_build_and_test(built: Path) -> None:
     (archive,) = built.glob("*.tar.gz")
     with tarfile.open(archive) as tar:
         names = {name.partition("/")[2] for name in tar.getnames()}
-    wanted = files_under("archsim", "arch_configs", "workloads", "tests", ".ci")
+    wanted = files_under("archsim", "arch_configs", "workloads", "recipes", "tests", ".ci")
     wanted |= {"pyproject.toml", "constraints.txt", "LICENSE", "Makefile"}
     assert wanted <= names
 

@@ -75,6 +75,12 @@ def _published() -> type[Component]:
     return PublishedSystem
 
 
+def _recipe() -> type[Component]:
+    from archsim.cotraining.recipe import RECIPE_MODEL
+
+    return RECIPE_MODEL
+
+
 def _bibliography() -> type[Component]:
     from archsim.config.references import Bibliography
 
@@ -99,8 +105,9 @@ PUBLISHED = FileKind(
     _published,
     ("arch_configs", "published"),
 )
+RECIPE = FileKind("a recipe", "`archsim accuracy` takes it with --recipe.", _recipe, ("recipes",))
 _BIBLIOGRAPHY = FileKind("the bibliography", "Files cite its keys in `sources`.", _bibliography)
-_KINDS = (_BIBLIOGRAPHY, ARCHITECTURE, GPU, STUDY, WORKLOAD, DEVICE, PUBLISHED)
+_KINDS = (_BIBLIOGRAPHY, ARCHITECTURE, GPU, STUDY, WORKLOAD, DEVICE, PUBLISHED, RECIPE)
 _NETWORK_SUFFIX = ".onnx"
 
 

@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("archsim.cli.run", "Price one network on one architecture against one GPU."),
     "compare": ("archsim.cli.compare", "Set architectures side by side and attribute differences."),
     "sweep": ("archsim.cli.sweep", "Explore a design space described by a study file."),
+    "accuracy": ("archsim.cli.accuracy", "Train the network on the tiles and in float32."),
     "limits": ("archsim.cli.limits", "Show how large an array may be and how long it lasts."),
     "validate": ("archsim.cli.validate", "Reproduce published results and show the errors."),
     "fit-device": ("archsim.cli.fit_device", "Turn a measured curve into a device file."),

@@ -236,6 +236,19 @@ class TensorInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class RowWindow:
+    """Which rows of its input an image operator needs: row r of its output needs the `extent` rows
+    from `stride * r - before` on, as far as there are such rows.
+
+    Rows are positions along the first axis after samples and channels.
+    """
+
+    extent: int
+    stride: int
+    before: int
+
+
+@dataclass(frozen=True, slots=True)
 class Op:
     """One operator of the forward graph.
 
@@ -248,7 +261,8 @@ class Op:
     statistics.  `reason` tells a reader why it is of this kind.
     `per_step` marks work on parameters alone, which happens once per minibatch whatever its size.
     `module` is the dotted path of the module that it belongs to where the exporter noted one
-    (`layer1.0.conv1`), else empty.
+    (`layer1.0.conv1`), else empty.  `window` says which rows of an image a row of the output needs
+    (None: not an operator of windows).
     """
 
     name: str
@@ -267,6 +281,7 @@ class Op:
     reason: str = ""
     module: str = ""
     per_step: bool = False
+    window: RowWindow | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from archsim.workload.onnx_reader.constants import initial_constants
 from archsim.workload.onnx_reader.functions import inline_functions
 from archsim.workload.onnx_reader.loading import opset_versions
 from archsim.workload.onnx_reader.nodes import Node, decode_nodes, in_order, live_nodes
-from archsim.workload.onnx_reader.trace import trace
+from archsim.workload.onnx_reader.trace import Traced, trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,12 @@ def flatten(model: onnx.ModelProto, workload: Workload, trip_counts: Mapping[str
     traced = trace(
         in_order(live), inputs, constants, frozenset(results), model.opset_import, trip_counts
     )
+    return flat_of(model, traced)
+
+
+def flat_of(model: onnx.ModelProto, traced: Traced) -> Flat:
+    """What the reader found in `model`, whose functions are inlined."""
+    graph = model.graph
     stored = {tensor.name: tensor for tensor in graph.initializer} | dict(traced.payloads)
     stored |= {sparse.values.name: _dense(sparse) for sparse in graph.sparse_initializer}
     implied = {

@@ -224,6 +224,7 @@ def operators_of(
                 reason=piece.reason,
                 module=node.module,
                 per_step=piece.per_step,
+                window=piece.window,
             )
         )
     for _, piece in dormant:

@@ -117,7 +117,7 @@ def bind(
             _bind_shape(entry, shapes[entry.name], symbols)
     if batch is not None:
         _size("--batch", batch)
-    batch_symbol = _batch_symbol(inputs)
+    batch_symbol = symbol_of_batch(inputs)
     assumed = ""
     if batch_symbol and batch_symbol not in symbols:
         symbols[batch_symbol] = 1 if batch is None else batch
@@ -197,7 +197,7 @@ def _bind_shape(entry: Declared, shape: tuple[int, ...], symbols: dict[str, int]
             )
 
 
-def _batch_symbol(inputs: Sequence[Declared]) -> str:
+def symbol_of_batch(inputs: Sequence[Declared]) -> str:
     """The symbol that is the batch: one that is called so, else the first leading symbol."""
     symbols = [d for e in inputs for d in e.dimensions or () if isinstance(d, str)]
     for name in symbols:

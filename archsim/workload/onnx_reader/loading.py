@@ -36,6 +36,8 @@ _DECODED_UNSEEN_BYTES = 6 * 2**20
 _MOST_FIELDS = 4_000_000
 # A list of numbers may take eight times its encoded size.
 _LARGEST_STRUCTURE_BYTES = 96 * 2**20
+# Weights and what training keeps beside them (gradients, two arrays each) must fit in memory.
+_LARGEST_TRAINED_BYTES = 2**29
 _ARCHIVES = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 
 
@@ -51,6 +53,30 @@ def load_model(path: Path) -> tuple[onnx.ModelProto, str]:
     except (DecodeError, ValueError):
         raise _undecodable(path, content) from None
     return model, digest
+
+
+def load_with_elements(path: Path) -> onnx.ModelProto:
+    """The model in the file at `path` with the elements of all tensors inside it.
+
+    `load_model` must have accepted the file: only weights are read beyond what it has decoded.
+    Raises `InputError` for a file with more weights than can be trained here.
+    """
+    size = _size(path)
+    if size > _LARGEST_TRAINED_BYTES:
+        raise InputError(
+            f"the file has {size:,} bytes, and networks of up to {_LARGEST_TRAINED_BYTES:,} bytes "
+            "are trained in this process.",
+            place=str(path),
+            remedy="Price it with 'archsim run', and train a smaller network of its kind.",
+        )
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(path.read_bytes())
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except (DecodeError, ValueError):
+        raise _undecodable(path, b"") from None
+    return model
 
 
 def _undecodable(path: Path, content: bytes) -> InputError:

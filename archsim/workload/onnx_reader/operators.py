@@ -23,6 +23,7 @@ from archsim.workload.graph import (
     Note,
     OpKind,
     ParameterRole,
+    RowWindow,
     Saved,
     TensorInfo,
 )
@@ -89,6 +90,7 @@ class Piece:
     content: str = ""
     per_step: bool = False
     rows: Constant | None = None
+    window: RowWindow | None = None
 
     @property
     def macs(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,7 +11,7 @@ import onnx
 
 from archsim.errors import InputError
 from archsim.workload.collecting import collection_paused
-from archsim.workload.graph import Note, OpKind, Workload
+from archsim.workload.graph import Note, Op, OpKind, Workload
 from archsim.workload.onnx_reader.assembly import (
     Placed,
     dataflow,
@@ -23,7 +23,7 @@ from archsim.workload.onnx_reader.assembly import (
 from archsim.workload.onnx_reader.binding import Binding, bind, declared_inputs, symbols_of
 from archsim.workload.onnx_reader.checking import check_model
 from archsim.workload.onnx_reader.computed import with_computed_weights
-from archsim.workload.onnx_reader.constants import initial_constants
+from archsim.workload.onnx_reader.constants import Constant, initial_constants
 from archsim.workload.onnx_reader.departures import departures
 from archsim.workload.onnx_reader.equal_tensors import equal_tensors
 from archsim.workload.onnx_reader.functions import inline_functions
@@ -43,7 +43,7 @@ from archsim.workload.onnx_reader.nodes import (
 from archsim.workload.onnx_reader.patterns.fusion import fuse_patterns
 from archsim.workload.onnx_reader.registry import COUNTED
 from archsim.workload.onnx_reader.retying import retied
-from archsim.workload.onnx_reader.trace import check_supported, trace
+from archsim.workload.onnx_reader.trace import Traced, check_supported, trace
 from archsim.workload.ties import NO_TIES, Ties
 
 _NONE: Mapping[str, int] = MappingProxyType({})
@@ -137,6 +137,42 @@ def workload_from_model(
     ties: Ties = NO_TIES,
 ) -> Workload:
     """The network in `model`, as `read_workload`; `model` is not changed."""
+    bindings = Bindings(batch, dims, shapes, trip_counts, ties)
+    return understood(model, name=name, sha256=sha256, bindings=bindings).workload
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """What the user says of a file, as in `read_workload`."""
+
+    batch: int | None = None
+    dims: Mapping[str, int] = field(default_factory=dict)
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    trip_counts: Mapping[str, int] = field(default_factory=dict)
+    ties: Ties = NO_TIES
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """A workload, and what it was made of.
+
+    `model` has its functions inlined; `pieces` are those that the workload's ops were made of, each
+    with its node of the file, in the order of `ops`; `constants` are the stored tensors with ties
+    applied.
+    """
+
+    workload: Workload
+    model: onnx.ModelProto
+    traced: Traced
+    pieces: tuple[Placed, ...]
+    ops: tuple[Op, ...]
+    constants: Mapping[str, Constant]
+
+
+def understood(
+    model: onnx.ModelProto, *, name: str, sha256: str = "", bindings: Bindings
+) -> Understood:
+    """The network in `model`, as `read_workload`, with what it was made of."""
     check_model(model)
     model = inline_functions(model)
     graph = model.graph
@@ -147,11 +183,13 @@ def workload_from_model(
     check_definitions(nodes, [*(entry.name for entry in declared), *constants], results)
     live, dead = live_nodes(nodes, results)
     ordered = in_order(live)
-    ordered, constants = retied(ordered, constants, ties)
+    ordered, constants = retied(ordered, constants, bindings.ties)
     check_supported(ordered, constants, opset_versions(model))
-    binding = bind(declared, batch=batch, dims=dims, shapes=shapes)
+    binding = bind(declared, batch=bindings.batch, dims=bindings.dims, shapes=bindings.shapes)
     inputs = [(e.name, e.element_type, binding.shapes[e.name]) for e in declared]
-    traced = trace(ordered, inputs, constants, frozenset(results), model.opset_import, trip_counts)
+    traced = trace(
+        ordered, inputs, constants, frozenset(results), model.opset_import, bindings.trip_counts
+    )
     results = traced.tensors_of(results)
     outputs = tuple(result for result in results if result in traced.scope.tensors)
     found, tensors = with_computed_weights(traced, model.opset_import)
@@ -168,7 +206,7 @@ def workload_from_model(
         *equal_tensors(graph.initializer, constants, parameters),
         *traced.notes,
     )
-    return Workload(
+    workload = Workload(
         name=name,
         sha256=sha256,
         samples=binding.samples,
@@ -182,6 +220,7 @@ def workload_from_model(
         bindings=dict(binding.symbols),
         origin=origin_of(model),
     )
+    return Understood(workload, model, traced, tuple(pieces), tuple(ops), constants)
 
 
 def _notes(

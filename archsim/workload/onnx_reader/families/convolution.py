@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from archsim.errors import InputError
 from archsim.workload.graph import DigitalWork, DynamicMatmul, OpKind, ParameterRole, Saved
 from archsim.workload.onnx_reader.constants import Constant
 from archsim.workload.onnx_reader.families.constant_rows import learned_rows, rows_notes
+from archsim.workload.onnx_reader.families.row_windows import row_window
 from archsim.workload.onnx_reader.nodes import Node
 from archsim.workload.onnx_reader.operators import Operator, Piece, Product, Read, Scope, rule
 
@@ -85,7 +87,8 @@ def convolution(node: Node, scope: Scope) -> Sequence[Piece]:
         bias=learned_bias(scope, node.input(2)),
     )
     positions = "x".join(map(str, target[2:]))
-    return [product_piece(node, scope, product, f"constant kernel, {positions} positions")]
+    piece = product_piece(node, scope, product, f"constant kernel, {positions} positions")
+    return [replace(piece, window=row_window(node, scope, kernel[2:]))]
 
 
 def _of_activations(node: Node, scope: Scope, groups: int) -> Piece:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from archsim.workload.graph import DigitalWork, OpKind, Saved, SavedForm
+from archsim.workload.graph import DigitalWork, OpKind, RowWindow, Saved, SavedForm
+from archsim.workload.onnx_reader.families.row_windows import row_window
 from archsim.workload.onnx_reader.nodes import Node
 from archsim.workload.onnx_reader.operators import (
     Operator,
@@ -109,8 +110,16 @@ def maximum(node: Node, scope: Scope) -> Sequence[Piece]:
             forward=DigitalWork(compare=max(taps - out, 0), read=n, written=out),
             backward=DigitalWork(add=out, read=2 * out, written=n),
             saved=(Saved(result, out, SavedForm.INDEX),),
+            window=_row_window(node, scope),
         )
     ]
+
+
+def _row_window(node: Node, scope: Scope) -> RowWindow | None:
+    """None for global pooling, which needs all rows."""
+    if node.op_type.startswith("Global"):
+        return None
+    return row_window(node, scope, node.integers("kernel_shape"))
 
 
 def average(node: Node, scope: Scope) -> Sequence[Piece]:
@@ -131,6 +140,7 @@ def average(node: Node, scope: Scope) -> Sequence[Piece]:
             + DigitalWork(add=max(found.taps - out, 0), read=n, written=out),
             backward=per_element(out, mul=1)
             + DigitalWork(add=found.taps - found.covered, read=out, written=n),
+            window=_row_window(node, scope),
         )
     ]
 

@@ -1,0 +1,1 @@
+"""Training the ONNX network itself, on the tiles and in float32, from the same start and data."""

@@ -1,0 +1,184 @@
+"""What is to be trained, checked as a whole before anything is computed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsim.architecture import Architecture
+from archsim.cotraining.data import (
+    DataSet,
+    Samples,
+    as_whole_numbers,
+    check_classes,
+    normalised,
+    read_data,
+    shaped,
+)
+from archsim.cotraining.holders import ExactMatrix, MatrixHolder
+from archsim.cotraining.initial import initial_values
+from archsim.cotraining.machine import Machine
+from archsim.cotraining.numerics.network import Network
+from archsim.cotraining.recipe import Recipe
+from archsim.cotraining.tiles import tiled_matrix
+from archsim.errors import InputError
+from archsim.tile_kernel.analog_matrix import MatrixParameters
+from archsim.workload.executable_start import without_softmax
+from archsim.workload.executable_types import ExecutableGraph
+
+Kind = Literal["analog", "float32"]
+KINDS: tuple[Kind, ...] = ("float32", "analog")
+
+# Domain of the random numbers of tiles: device spread, noise and pulses of one seed.
+_TILES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A network with its data, its recipe and the hardware under it.
+
+    `input` and `output` are the names of the tensors that data go in by and answers come out by.
+    `on_tiles` names the matrices that lie on arrays; all others stay exact.  `key` is a digest of
+    all that decides the outcome.  `parameters` are reads and updates in place of those of the
+    architecture, for comparisons with other simulators.
+    """
+
+    graph: ExecutableGraph
+    recipe: Recipe
+    data: DataSet
+    architecture: Architecture
+    on_tiles: frozenset[str]
+    input: str
+    output: str
+    key: str
+    parameters: MatrixParameters | None = None
+
+    def network(self) -> Network:
+        """The numerics of the network."""
+        return Network(self.graph, batchnorm=self.architecture.schedule.batchnorm)
+
+    def machine(self, kind: Kind, values: Mapping[str, NDArray[Any]], seed: int) -> Machine:
+        """The matrices of the network, holding `values`: on tiles, or all exact."""
+        holders: dict[str, MatrixHolder] = {}
+        for index, (name, matrix) in enumerate(self.graph.matrices.items()):
+            weights = np.asarray(matrix.take(values[matrix.parameter]), dtype=np.float32)
+            if kind == "analog" and name in self.on_tiles:
+                rng = np.random.Generator(np.random.SFC64([seed, _TILES, index]))
+                holders[name] = tiled_matrix(
+                    self.architecture, self.recipe.tiles, weights, rng, self.parameters
+                )
+            else:
+                holders[name] = ExactMatrix(weights)
+        return Machine(holders)
+
+
+def make_plan(
+    graph: ExecutableGraph,
+    recipe: Recipe,
+    architecture: Architecture,
+    on_tiles: frozenset[str],
+    identity: Mapping[str, str],
+    parameters: MatrixParameters | None = None,
+) -> Plan:
+    """Everything checked: operators, shapes, labels, and that the tiles can be computed.
+
+    `identity` holds digests of network and architecture.  Raises `InputError`.
+    """
+    graph = without_softmax(graph) if recipe.loss == "cross_entropy" else graph
+    Network(
+        graph, batchnorm=architecture.schedule.batchnorm
+    )  # names every operator without numerics
+    source, target = _ends(graph)
+    data = shaped(read_data(recipe.data), _free_shape(graph, source), source)
+    data = _limited(data, recipe)
+    if graph.inputs[0].floating:
+        data = normalised(data, recipe.normalisation)
+    else:
+        data = as_whole_numbers(data, source)
+    if len(data.train) < recipe.batch:
+        raise InputError(
+            f"the training set has {len(data.train):,} samples, and a minibatch {recipe.batch:,}.",
+            place=data.train.place,
+            remedy="Give a smaller batch.",
+        )
+    content = recipe.model_dump(mode="json") | {"seeds": None, "checkpoint_s": None}
+    text = json.dumps([content, dict(identity), _digest(data)], sort_keys=True)
+    key = hashlib.sha256(text.encode()).hexdigest()
+    plan = Plan(graph, recipe, data, architecture, on_tiles, source, target, key, parameters)
+    _try(plan)
+    return plan
+
+
+def _ends(graph: ExecutableGraph) -> tuple[str, str]:
+    """The one input and the one output of a network."""
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        raise InputError(
+            f"the network has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs; "
+            "training takes one of each.",
+            place=graph.name,
+            remedy="Export the network with one input and one output.",
+        )
+    return graph.inputs[0].name, graph.outputs[0]
+
+
+def _free_shape(graph: ExecutableGraph, name: str) -> tuple[int, ...]:
+    """The shape of one sample at the input."""
+    shape = next(i.shape for i in graph.inputs if i.name == name)
+    if not shape or shape[0] is not None or any(size is None for size in shape[1:]):
+        words = " x ".join("?" if size is None else str(size) for size in shape) or "()"
+        raise InputError(
+            f"the input '{name}' has the shape {words}; expected a free batch first and nothing "
+            "else free.",
+            place=graph.name,
+            remedy="Export with a symbolic batch, and bind other dimensions with --dim.",
+        )
+    return tuple(size for size in shape[1:] if size is not None)
+
+
+def _limited(data: DataSet, recipe: Recipe) -> DataSet:
+    train = _first(data.train, recipe.train_samples)
+    return replace(data, train=train, test=_first(data.test, recipe.test_samples))
+
+
+def _first(part: Samples, count: int | None) -> Samples:
+    if count is None or count >= len(part):
+        return part
+    return replace(part, inputs=part.inputs[:count], labels=part.labels[:count])
+
+
+def _digest(data: DataSet) -> str:
+    digest = hashlib.sha256()
+    for part in (data.train, data.test):
+        for array in (part.inputs, part.labels):
+            digest.update(f"{array.shape}{array.dtype}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _try(plan: Plan) -> None:
+    """Feed one sample through, so that what cannot work is refused before training starts."""
+    values = initial_values(plan.graph, plan.recipe, plan.recipe.first_seed)
+    machine = plan.machine("float32", values, plan.recipe.first_seed)
+    network = plan.network()
+    one = plan.data.test.batch(slice(0, 1))
+    outputs, _ = network.forward(values, {plan.input: one}, machine, training=False)
+    answer = outputs[plan.output].shape
+    wanted = plan.data.test.wanted(slice(0, 1)).shape
+    if plan.recipe.loss == "cross_entropy":
+        expected, what = answer[:-1], "labels"
+        check_classes(plan.data, answer[-1])
+    else:
+        expected, what = answer, "targets"
+    if wanted != expected:
+        raise InputError(
+            f"the network answers with {list(answer[1:])} numbers per sample, which asks for "
+            f"{what} of shape {list(expected[1:])}; found {list(wanted[1:])}.",
+            place=plan.data.test.place,
+        )
+    plan.machine("analog", values, plan.recipe.first_seed)
