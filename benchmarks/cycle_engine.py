@@ -22,8 +22,9 @@ from archsim.architecture import Architecture
 from archsim.config.loading import load
 from archsim.config.overriding import override
 from archsim.resources import data_folder
+from archsim.simulation.cycle.execution import Execution
 from archsim.simulation.cycle.fast import Steady, TemplateSchedule, simulate_template
-from archsim.simulation.cycle.lowering import Execution, lower_cycle
+from archsim.simulation.cycle.lowering import lower_cycle
 from archsim.simulation.cycle.reference import simulate
 from archsim.simulation.cycle.tasks import Resources, rows
 from archsim.simulation.cycle.template import Template, Window, expand

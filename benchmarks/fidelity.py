@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+from typing import Any
 
 from archsim.architecture import Architecture
 from archsim.cli.pricing import Job
@@ -25,6 +26,29 @@ from archsim.workload.training import training_graph
 NOT_ARCHITECTURES = ("references",)
 
 
+COLUMNS = (
+    "network",
+    "architecture",
+    "analytic",
+    "cycle",
+    "difference",
+    "most of it",
+    "busiest, busy",
+    "links",
+)
+# Links that take less of the critical path are not named.
+LEAST = 0.01
+
+
+def links_of(result: dict[str, Any]) -> str:
+    """Share of the critical path that links of the mesh take, and the one that is queued for most."""
+    accelerator = result["accelerator"]
+    share = accelerator["latency_by_limit_s"].get("mesh", 0.0) / accelerator["step_latency_s"]
+    queues = result["cycle"]["critical_path"]["queues_s"]
+    longest = next((name for name in queues if name.startswith("mesh:")), "")
+    return f"{100 * share:.0f} % {longest}".rstrip() if share >= LEAST else ""
+
+
 def main() -> None:
     """Print the table and the median."""
     parser = argparse.ArgumentParser()
@@ -34,8 +58,8 @@ def main() -> None:
     folder = data_folder("arch_configs")
     chips = [name for name in names_in(folder) if name not in NOT_ARCHITECTURES]
     found, refused = [], []
-    print("| network | architecture | analytic | cycle | difference | most of it | busiest, busy |")
-    print("|---|---|---|---|---|---|---|")
+    print(f"| {' | '.join(COLUMNS)} |")
+    print("|---" * len(COLUMNS) + "|")
     for name in given.networks:
         network = Job(model=name).read()
         graph = training_graph(network.workload, network.options)
@@ -58,6 +82,7 @@ def main() -> None:
                 f"{100 * difference['relative']:+.1f} %",
                 difference["resource"] or "",
                 f"{stalls['resource']}, {100 * stalls['utilisation']:.0f} %",
+                links_of(result),
             )
             print(f"| {' | '.join(cells)} |")
     print()

@@ -90,10 +90,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         out = str(Path(folder) / "report")
         run = ("-m", "archsim", "run", "resnet50", "--arch", "protonic_256", "--gpu", "h100")
+        system = ("--arch", "protonic_256_system", "--batch", "32")
+        gpt3 = ("-m", "archsim", "run", "gpt3-175b", *system)
         cases: list[tuple[str, str, Callable[[], object]]] = [
             ("import archsim (process)", "0.5 s", command("-c", "import archsim")),
             ("archsim --help (process)", "", command("-m", "archsim", "--help")),
             ("archsim run resnet50 (process)", "4 s", command(*run, "--out", out)),
+            ("GPT-3, 1,541 chips (process)", "5 s", command(*gpt3, "--out", out)),
             ("import light_resnet50", "150 ms", lambda: read_workload(light)),
             ("simulate ResNet-50, warm", "20 ms", lambda: estimate(program, [chip], [256])),
             ("simulate VGG-8 (an epoch), warm", "10 ms", lambda: estimate(vgg8, [chip], [256])),

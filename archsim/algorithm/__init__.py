@@ -10,7 +10,7 @@ from archsim.algorithm.agad import Agad
 from archsim.algorithm.chopped_tiki_taka_v2 import ChoppedTikiTakaV2
 from archsim.algorithm.mixed_precision import MixedPrecision
 from archsim.algorithm.one_sided import OneSided
-from archsim.algorithm.operations import Operations, Unit, Work
+from archsim.algorithm.operations import Operations, Pulsed, Role, RoleArray, Unit, Work
 from archsim.algorithm.sgd import PlainSgd
 from archsim.algorithm.tiki_taka import TikiTaka
 from archsim.algorithm.tiki_taka_v2 import TikiTakaV2
@@ -28,6 +28,9 @@ __all__ = [
     "OneSided",
     "Operations",
     "PlainSgd",
+    "Pulsed",
+    "Role",
+    "RoleArray",
     "TikiTaka",
     "TikiTakaV2",
     "Unit",

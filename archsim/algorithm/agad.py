@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from archsim.algorithm.buffered import BufferedTransfer
 from archsim.fields import Quantity, Scalar
 
 
 class Agad(BufferedTransfer):
-    """Analog gradient accumulation with dynamic reference (Rasch et al. 2024, `alg.AGAD`).
+    """Analog gradient accumulation with dynamic reference: chopped, read against its own mean.
 
-    As the chopped version 2, but each read of A is taken relative to the mean of the reads of the
+    Rasch et al. (2024).  As the chopped version 2, but each read of A is taken relative to the mean of the reads of the
     chopper period before: two running means per weight are kept beside H.  A mean forgets
     min(1, tail_weighting / period) per read, with period = ceil(1 / chop_probability).  C is not
     written in the first period.
     """
+
+    published: ClassVar[str] = "alg.AGAD"
 
     kind: Literal["agad"]
     granularity: Annotated[Scalar, Quantity(above=0, maximum=1e9)] = 750.0

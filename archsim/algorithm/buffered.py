@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from archsim.algorithm.operations import Operations, Unit, Work
+from archsim.algorithm.operations import Operations, Pulsed, Role, RoleArray, Unit, Work
 from archsim.fields import Component, Quantity, Scalar
 
 
@@ -19,6 +19,8 @@ class BufferedTransfer(Component):
     scaled by transfer_rate * learning rate * lines * transfer_every / (granularity * step).  Where
     |H| reaches 1, C takes one pulse of that sign, and H keeps `momentum` of its value, or, if
     `forget` is false, loses one.
+    `written_pulses_per_sample` is the mean number of pulses that a device of C takes per training
+    sample (0.0002 to 0.0004 in the published LeNet, reference `rasch24.pulses_W`).
     """
 
     transfer_every: Annotated[Scalar, Quantity(integer=True, minimum=1, maximum=1e9)] = 1
@@ -29,6 +31,7 @@ class BufferedTransfer(Component):
     momentum: Annotated[Scalar, Quantity(minimum=0, maximum=1)] = 0.0
     forget: bool = True
     scale_momentum: Annotated[Scalar, Quantity(minimum=0, maximum=1)] = 0.99
+    written_pulses_per_sample: Annotated[Scalar, Quantity(above=0, maximum=1e6)] = 3e-4
     reference: Literal["symmetry_point", "zero"] = "symmetry_point"
 
     @property
@@ -41,12 +44,16 @@ class BufferedTransfer(Component):
         """Digital flags kept for every line: the sign that a chopper gives it, if there is one."""
         return 0
 
-    def operations(self, inputs: float, outputs: float) -> Operations:
+    def operations(self, inputs: Scalar, outputs: Scalar) -> Operations:
         """One update of A per vector; per transfer a line of A is read, filtered and written."""
+        referenced = self.reference == "symmetry_point"
         words = float(self.words_per_weight)
         return Operations(
-            arrays_per_weight=2 + (self.reference == "symmetry_point"),
-            arrays_read=1,
+            arrays=(
+                RoleArray(Role.FAST, Pulsed.PARALLEL, read=0),
+                RoleArray(Role.SLOW, Pulsed.WRITTEN, read=1),
+                *((RoleArray(Role.REFERENCE, Pulsed.NEVER, read=0),) if referenced else ()),
+            ),
             state_words=words * inputs * outputs + self.flags_per_line * inputs,
             per_vector=Work(parallel_updates=1.0),
             per_transfer=Work(
@@ -58,6 +65,8 @@ class BufferedTransfer(Component):
                 digital_compares=outputs,
                 words_moved=2.0 * words * outputs + 2.0 * self.flags_per_line,
             ),
-            transfer_every=float(self.transfer_every),
+            transfer_every=self.transfer_every,
             transfer_unit=self.transfer_unit,
+            written_pulses_per_sample=self.written_pulses_per_sample,
+            transfer_reads_reference=referenced,
         )

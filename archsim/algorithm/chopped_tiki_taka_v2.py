@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from archsim.algorithm.buffered import BufferedTransfer
 from archsim.fields import Quantity, Scalar
 
 
 class ChoppedTikiTakaV2(BufferedTransfer):
-    """As version 2, with a sign per line of A that pulses and the read-out share.
+    """Tiki-Taka version 2 with a sign per line of A that pulses and the read-out share.
 
     An offset of A then averages out in H.  After each read of a line its sign turns with
     `chop_probability`; if `chop_random` is false, all lines turn at every ceil(1/probability)-th
-    pass.  Rasch et al. (2024), reference `alg.cTTv2`.
+    pass.  Rasch et al. (2024).
     """
+
+    published: ClassVar[str] = "alg.cTTv2"
 
     kind: Literal["chopped_tiki_taka_v2"]
     fast_rate: Annotated[Scalar, Quantity(above=0, maximum=1e6)] = 1.0

@@ -2,40 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, ClassVar, Literal
 
-from archsim.algorithm.operations import Operations, Unit, Work
+from archsim.algorithm.operations import NO_WORK, Operations, Pulsed, Role, RoleArray, Unit, Work
 from archsim.fields import Component, Quantity, Scalar
 
 
 class MixedPrecision(Component):
-    """The outer product is computed and summed in digital memory (chi), as whole numbers leave it.
+    """Outer products are summed in digital memory (chi), and whole pulses of the sum are written.
 
     Every `transfer_every` minibatches each weight takes trunc(chi / granularity) pulses, line by
     line, and chi keeps the rest; no array is read.  `granularity` is the weight change that one
-    pulse is taken for, in units of the mean step.  Nandakumar et al. (2020), reference
-    `alg.MixedPrecision`.
+    pulse is taken for, in units of the mean step.  `written_pulses_per_sample` is the mean number
+    of pulses that a device takes per training sample; it does not depend on `granularity` here,
+    since both follow from the gradients: 0.06 is what is left of one pulse of random sign per
+    sample in a minibatch of 256 (assumed).  `accumulate` says what is summed before chi is read
+    and written: one vector pair, as published, or all vector pairs of a sample in one product of
+    matrices.  Nandakumar et al. (2020).
     """
+
+    published: ClassVar[str] = "alg.MixedPrecision"
 
     kind: Literal["mixed_precision"]
     transfer_every: Annotated[Scalar, Quantity(integer=True, minimum=1, maximum=1e6)] = 1
+    accumulate: Literal["vector", "sample"] = "vector"
     granularity: Annotated[Scalar, Quantity(above=0, maximum=1000)] = 1.0
+    written_pulses_per_sample: Annotated[Scalar, Quantity(above=0, maximum=1e6)] = 0.06
 
-    def operations(self, inputs: float, outputs: float) -> Operations:
-        """A multiply-add, a read and a write of chi per weight and vector; all lines written."""
-        weights = inputs * outputs
+    def operations(self, inputs: Scalar, outputs: Scalar) -> Operations:
+        """A multiply-add per weight and vector, chi read and written; all lines written."""
+        weights, whole = inputs * outputs, self.accumulate == "sample"
         return Operations(
-            arrays_per_weight=1,
-            arrays_read=1,
+            arrays=(RoleArray(Role.WEIGHT, Pulsed.WRITTEN, read=1),),
             state_words=weights,
-            per_vector=Work(digital_macs=weights, words_moved=2.0 * weights),
+            per_vector=Work(digital_macs=weights, words_moved=0.0 if whole else 2.0 * weights),
+            per_sample=Work(words_moved=2.0 * weights) if whole else NO_WORK,
             per_transfer=Work(
                 line_writes=inputs,
-                write_slots=1.0,
+                write_slots=math.inf,
                 digital_macs=weights,
                 digital_compares=weights,
                 words_moved=2.0 * weights,
             ),
-            transfer_every=float(self.transfer_every),
+            transfer_every=self.transfer_every,
             transfer_unit=Unit.MINIBATCH,
+            written_pulses_per_sample=self.written_pulses_per_sample,
+            copies_alike=True,
         )

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from archsim.algorithm.operations import Operations, Unit, Work
-from archsim.fields import Component
+from archsim.algorithm.operations import (
+    NO_WORK,
+    Operations,
+    Pulsed,
+    Role,
+    RoleArray,
+    Unit,
+    Work,
+)
+from archsim.fields import Component, Scalar
 
 
 class PlainSgd(Component):
     """One forward read, one transposed read and one outer-product update per vector.
 
-    It keeps one array per weight matrix and no digital state (reference `alg.SGD`).
+    It keeps one array per weight matrix and no digital state.
     """
+
+    published: ClassVar[str] = "alg.SGD"
 
     kind: Literal["sgd"]
 
-    @property
-    def arrays_per_weight(self) -> int:
-        """Copies of the weight array that the algorithm itself keeps."""
-        return 1
-
-    @property
-    def updates_per_vector(self) -> int:
-        """Outer-product updates per vector pair."""
-        return 1
-
-    def operations(self, inputs: float, outputs: float) -> Operations:
+    def operations(self, inputs: Scalar, outputs: Scalar) -> Operations:
         """One parallel update per vector pair, and nothing else."""
         return Operations(
-            arrays_per_weight=self.arrays_per_weight,
-            arrays_read=1,
+            arrays=(RoleArray(Role.WEIGHT, Pulsed.PARALLEL, read=1),),
             state_words=0.0,
-            per_vector=Work(parallel_updates=self.updates_per_vector),
-            per_transfer=Work(),
+            per_vector=Work(parallel_updates=1.0),
+            per_transfer=NO_WORK,
             transfer_every=0.0,
             transfer_unit=Unit.MINIBATCH,
         )

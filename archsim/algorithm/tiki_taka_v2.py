@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from archsim.algorithm.buffered import BufferedTransfer
 
 
 class TikiTakaV2(BufferedTransfer):
-    """One number H per weight between A and C (Gokmen 2021, reference `alg.TTv2`)."""
+    """Tiki-Taka with one digital number H per weight between the arrays A and C (Gokmen 2021)."""
+
+    published: ClassVar[str] = "alg.TTv2"
 
     kind: Literal["tiki_taka_v2"]

@@ -7,8 +7,9 @@ from typing import Self
 import numpy as np
 from pydantic import model_validator
 
-from archsim.algorithm.sgd import PlainSgd
+from archsim.algorithm import Algorithm
 from archsim.architecture.policy import MappingPolicy, NumberFormats, SchedulePolicy
+from archsim.architecture.system import System
 from archsim.fields import Component, Scalar
 from archsim.hardware.adc import Adc
 from archsim.hardware.array import Array
@@ -16,7 +17,7 @@ from archsim.hardware.chip import Chip, Tile
 from archsim.hardware.crossbar import Crossbar
 from archsim.hardware.device import Device
 from archsim.hardware.digital import MatrixUnit, VectorUnit
-from archsim.hardware.memory import Buffer, Dram
+from archsim.hardware.memory import Buffer, Dram, Link
 from archsim.hardware.mesh import Mesh
 from archsim.hardware.periphery import Periphery
 from archsim.hardware.programming import ProgrammingScheme
@@ -29,6 +30,9 @@ class Architecture(Component):
 
     Every number may also be an array of shape [C, 1] over C configurations (see
     `archsim.fields.stack`); every cost function of the tree then prices C configurations at once.
+
+    `host_link` is the link over which the network's inputs come from a host (`extends: links/pcie5`).
+    Without one (the default) they lie in DRAM when the step begins.
     """
 
     name: str
@@ -48,9 +52,11 @@ class Architecture(Component):
     mesh: Mesh
     chip: Chip
     numbers: NumberFormats
-    algorithm: PlainSgd
+    algorithm: Algorithm
     mapping: MappingPolicy
     schedule: SchedulePolicy
+    system: System | None = None
+    host_link: Link | None = None
 
     @model_validator(mode="after")
     def _realisable(self) -> Self:
@@ -112,6 +118,27 @@ class Architecture(Component):
             )
         return self
 
+    @model_validator(mode="after")
+    def _holds_more(self) -> Self:
+        """Refuse ways of holding a large network that lack a part or contradict each other."""
+        overflow = self.mapping.overflow
+        if overflow == "multi_chip" and self.system is None:
+            raise ValueError(
+                "mapping.overflow 'multi_chip' needs the block 'system' with link and max_chips, "
+                "such as 'system: {link: {extends: links/ucie}, max_chips: 16}'"
+            )
+        if self.system is not None and self.system.min_chips > self.system.max_chips:
+            raise ValueError(
+                f"system.min_chips is {self.system.min_chips}, above system.max_chips, "
+                f"{self.system.max_chips}"
+            )
+        if overflow != "error" and self.mapping.packing != "none":
+            raise ValueError(
+                f"mapping.packing '{self.mapping.packing}' and mapping.overflow '{overflow}' are not "
+                "modelled together; leave one of them out"
+            )
+        return self
+
     @property
     def crossbar(self) -> Crossbar:
         """One array with its periphery, as a cost model."""
@@ -126,6 +153,8 @@ class Architecture(Component):
         parts["vector_unit"] = self.vector_unit.area_m2
         parts["matrix_unit"] = self.matrix_unit.area_m2
         parts["mesh"] = tiles * self.mesh.router_area_m2
+        if self.host_link is not None:
+            parts["host_link"] = self.host_link.area_m2
         return parts
 
     @property

@@ -47,6 +47,9 @@ def static_power(architecture: Architecture) -> StaticPower:
         vector_w = density * areas["vector_unit"]
     else:
         vector_w = vector.units * vector.lanes * vector.lane_leakage_w
+    link_w = {}
+    if architecture.host_link is not None:
+        link_w["static_host_link"] = architecture.host_link.static_power_w
     return StaticPower(
         per_array_w={
             f"static_{name}": power
@@ -60,5 +63,6 @@ def static_power(architecture: Architecture) -> StaticPower:
             "static_activation_buffer": architecture.activation_buffer.leakage_w,
             "static_clock_tree": chip.clock.power_w(sum(areas.get(name, 0.0) for name in _CLOCKED)),
             "static_dram": architecture.dram.static_power_w,
+            **link_w,
         },
     )

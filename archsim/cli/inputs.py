@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archsim.cli.kinds import ARCHITECTURE, GPU, STUDY, WORKLOAD, load_as, told_apart
+from archsim.cli.kinds import ARCHITECTURE, GPU, RECIPE, STUDY, WORKLOAD, load_as, told_apart
 from archsim.config.files import names_in
 from archsim.config.loading import Loaded
 from archsim.errors import InputError
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from archsim.architecture import Architecture
     from archsim.baseline.gpu_spec import GpuSpec
     from archsim.cli.options import SettingValue
+    from archsim.cotraining.recipe import Recipe
     from archsim.explore.study import Study
+    from archsim.workload.executable_types import ExecutableGraph
     from archsim.workload.graph import Workload
     from archsim.workload.onnx_reader.reader import Bindable
 
@@ -83,6 +85,33 @@ def read_network(
             trip_counts=trip_counts or {},
         ),
     )
+
+
+def read_executable(
+    model: str,
+    *,
+    dims: Mapping[str, int],
+    shapes: Mapping[str, tuple[int, ...]],
+    trip_counts: Mapping[str, int],
+) -> ExecutableGraph:
+    """The network that `model` names (see `read_network`), ready to be trained."""
+    if _is_onnx_path(model):
+        from archsim.workload.executable import executable
+
+        _refuse_missing_built_in(model)
+        return executable(Path(model), dims=dims, shapes=shapes, trip_counts=trip_counts)
+    from archsim.cli.workload_file import executable_of
+
+    return executable_of(model, dims=dims, shapes=shapes, trip_counts=trip_counts)
+
+
+def load_recipe(name: str | None) -> Loaded[Recipe] | None:
+    """The training recipe called `name` (shipped, or a path); None without a name."""
+    from archsim.cotraining.recipe import RECIPE_MODEL
+
+    if name is None:
+        return None
+    return load_as(name, RECIPE_MODEL, data_folder("recipes"), RECIPE)
 
 
 def _refuse_missing_built_in(model: str) -> None:

@@ -88,19 +88,6 @@ def _own_references(path: Path) -> tuple[str, ...]:
     return tuple(item.text for item in entry.node.items if isinstance(item, Leaf))
 
 
-def _algorithms() -> list[Entry]:
-    """The update algorithms that an architecture's `algorithm.kind` may name."""
-    from archsim.architecture import Architecture
-    from archsim.config.shapes import components_of, fields_of, kinds_of
-
-    models = components_of(fields_of(Architecture)["algorithm"].annotation)
-    return [
-        Entry(kind, " ".join((model.__doc__ or "").split("\n\n")[0].split()), "", (), 0)
-        for model in models
-        for kind in kinds_of(model)
-    ]
-
-
 FOLDERS: dict[str, tuple[DataKind, *tuple[str, ...]]] = {
     "archs": ("arch_configs",),
     "devices": ("arch_configs", "devices"),
@@ -145,7 +132,12 @@ def command(*, what: str, as_json: bool) -> None:
 
         list_converters(folder_of(what), _files(what), as_json=as_json)
         return
-    entries = _algorithms() if what == "algorithms" else _files(what)
+    if what == "algorithms":
+        from archsim.cli.list_algorithms import list_algorithms
+
+        list_algorithms(as_json=as_json)
+        return
+    entries = _files(what)
     if as_json:
         write_json([asdict(entry) for entry in entries])
         return

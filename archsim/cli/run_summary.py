@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from archsim.cli.console import FittingTable, literal_row, plain_table, show, show_line
 from archsim.report.lookup import number, numbers, quotient, rows, section, text
 from archsim.report.summary import answer_sentence, certainty_card, gpu_fits, limits_card
-from archsim.report.text import count, percent, quantity, shorten, words
+from archsim.report.text import count, percent, quantity, resource_words, shorten, words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -124,12 +124,28 @@ def _facts(result: Mapping[str, Any]) -> list[RenderableType]:
     available = count(number(result, "architecture", "arrays_available"))
     utilisation = percent(number(result, "accelerator", "array_utilisation"))
     area = quantity(number(result, "accelerator", "area_m2"), "m^2")
+    chips = number(result, "architecture", "chips") or 1
+    where = f" on {count(chips)} chips" if chips > 1 else ""
     limits, certainty = limits_card(result), certainty_card(result)
     return [
-        f"Arrays:  {used} of {available} used, busy {utilisation} of the time; chip area {area}.",
+        f"Arrays:  {used} of {available} used{where}, busy {utilisation} of the time; chip area {area}.",
         f"Limit:   {limits.value}" + (f" ({limits.note})" if limits.note else ""),
+        *mesh_lines(result),
         f"Sure:    {certainty.value}. {certainty.note}".rstrip(),
     ]
+
+
+def mesh_lines(result: Mapping[str, Any]) -> list[str]:
+    """How far data travel on the placed mesh, and its busiest link; nothing without a placement."""
+    mesh = section(result, "cycle", "mesh")
+    busiest = rows(mesh, "busiest")
+    if not busiest:
+        return []
+    hops = f"{number(mesh, 'mean_hops') or 0.0:.1f} hops"
+    apart = f"{number(mesh, 'mean_distance', 'mean_hops') or 0.0:.1f} at a mean distance"
+    link = resource_words(text(busiest[0], "link"))
+    share = percent(number(busiest[0], "utilisation"))
+    return [f"Mesh:    data travel {hops} ({apart}); {link} is busiest, {share} of the time."]
 
 
 def _with_share(values: Mapping[str, float], name: str, unit: str) -> tuple[str, str]:

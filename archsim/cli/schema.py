@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from archsim.cli.console import write_json
-from archsim.cli.kinds import ARCHITECTURE, GPU, PUBLISHED, STUDY, WORKLOAD, FileKind
+from archsim.cli.kinds import ARCHITECTURE, GPU, PUBLISHED, RECIPE, STUDY, WORKLOAD, FileKind
 from archsim.cli.options import OneOf
 
 # What can be asked for: the kind of file, and the schema's title.
@@ -15,6 +15,7 @@ SCHEMAS: dict[str, tuple[FileKind, str]] = {
     "arch": (ARCHITECTURE, "archsim architecture"),
     "gpu": (GPU, "archsim GPU"),
     "published": (PUBLISHED, "archsim published system"),
+    "recipe": (RECIPE, "archsim training recipe"),
     "study": (STUDY, "archsim study"),
     "workload": (WORKLOAD, "archsim workload"),
 }

@@ -18,6 +18,7 @@ from archsim.workload.spec import WORKLOAD_MODEL, WorkloadSpec
 from archsim.workload.training import TrainingOptions, check_options
 
 if TYPE_CHECKING:
+    from archsim.workload.executable_types import ExecutableGraph
     from archsim.workload.graph import Workload
     from archsim.workload.onnx_reader.loading import Model
     from archsim.workload.ties import Ties
@@ -60,6 +61,32 @@ def model_of(name: str) -> Model:
 
     with _at(_position(loaded.block, "model")):
         return load_model(_model_path(loaded))[0]
+
+
+def executable_of(
+    name: str,
+    *,
+    dims: Mapping[str, int],
+    shapes: Mapping[str, tuple[int, ...]],
+    trip_counts: Mapping[str, int],
+) -> ExecutableGraph:
+    """The network of the workload called `name`, ready to be trained, bound as `read_workload_file`."""
+    from archsim.workload.executable import executable
+
+    loaded = _load(name)
+    spec = loaded.value
+    source = spec.build() if spec.model is None else _model_path(loaded)
+    given = {**spec.shapes, **shapes}
+    defaults = {} if given and spec.model is None else spec.dims
+    return executable(
+        source,
+        name=spec.name or Path(loaded.path).stem,
+        dims={**defaults, **dims},
+        shapes=given,
+        trip_counts={**spec.counts, **trip_counts},
+        ties=spec.ties.ties(),
+        frozen=spec.training.frozen,
+    )
 
 
 def _load(name: str) -> Loaded[WorkloadSpec]:

@@ -97,10 +97,14 @@ WARNING_CODES: dict[str, str] = {
     "pump_overloaded": "more lines fire at once than the pump is built for",
     "reticle": "the chip exceeds a lithography field",
     "spill": "what waits between layers does not fit on the chip",
+    "algorithm_state": "the digital state of the update algorithm does not fit on the chip",
     "pulses_clipped": "lines would have to fire in more than every slot",
     "copies_averaged": "copies train apart and are averaged",
     "batchnorm_barrier": "normalisations stop the pipeline",
     "batchnorm_changed": "normalisations are not by minibatch statistics",
+    "multi_chip": "weights are spread over several chips",
+    "reprogrammed": "arrays are written anew within a step",
+    "arrays_shared": "small matrices share arrays",
     "immediate_update": "every sample is its own minibatch",
 }
 HEADLINES |= {

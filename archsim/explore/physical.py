@@ -6,7 +6,7 @@ functions and compare with the same thresholds (`archsim.result.cautions`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from archsim.architecture import Architecture
 from archsim.architecture.tile_power import peak_tile_density_w_per_m2
+from archsim.architecture.weight_arrays import structure
 from archsim.explore.headline import WARNING_CODES
 from archsim.fields import FloatArray, Scalar, stack
 from archsim.hardware.limits import read_noise, settling_ratios
+from archsim.mapping.packing import shares_array
 from archsim.result import cautions
 from archsim.result.firing import densest_firing
 from archsim.result.limits import disturb_by_matrix, drift_per_step, ir_drop_by_matrix
@@ -42,7 +44,9 @@ def beyond_memory(found: Estimate, architectures: Sequence[Architecture]) -> Boo
     """Where what waits between layers exceeds buffer and DRAM together, [C]."""
     tree = stack(architectures)
     room = tree.activation_buffer.capacity_bit + tree.dram.capacity_bit
-    return np.asarray(found.stored_bits > _column(room, found))
+    return np.asarray(
+        found.stored_bits + found.state.bits > _column(room, found) * found.mapping.chips
+    )
 
 
 def _column(value: Scalar, found: Estimate) -> FloatArray:
@@ -75,7 +79,7 @@ def _warned(
     found: Estimate, tree: Architecture, limits: dict[str, FloatArray]
 ) -> dict[str, BoolColumn]:
     policy, size = tree.schedule, found.batch.shape[0]
-    norms, averaged = bool(found.program.minibatch_norms), tree.mapping.sync == "average"
+    norms, averaged = bool(found.program.minibatch_norms), _averaged(tree)
     settling = np.maximum(limits["settling_read"], limits["settling_update"])
     cooling = _column(tree.chip.cooling_limit_w_per_m2, found)
     return {
@@ -89,14 +93,34 @@ def _warned(
         "power_density": limits["power_density_w_per_m2"] > cooling,
         "tile_power_density": _column(peak_tile_density_w_per_m2(tree), found) > cooling,
         "pump_overloaded": _overloaded(found, tree),
-        "reticle": found.area_m2 > cautions.RETICLE_M2,
+        "reticle": found.area_m2 / found.mapping.chips > cautions.RETICLE_M2,
         "spill": found.spilled_share > 0,
+        "algorithm_state": found.state.off_chip_share > 0,
         "pulses_clipped": _clipped(found, tree),
         "copies_averaged": np.asarray(averaged & (found.mapping.copies > 1).any(axis=1)),
         "batchnorm_barrier": np.full(size, norms and policy.batchnorm == "batch"),
         "batchnorm_changed": np.full(size, norms and policy.batchnorm != "batch"),
+        "multi_chip": found.mapping.chips > 1,
+        "reprogrammed": _any(found.mapping.round_of, size, lambda rounds: rounds > 0),
+        "arrays_shared": _any(found.mapping.array_of, size, shares_array),
         "immediate_update": (found.batch > 1) & (policy.update == "immediate"),
     }
+
+
+def _averaged(tree: Architecture) -> bool:
+    """Whether copies train apart, so that they have to be averaged."""
+    return tree.mapping.sync == "average" and not structure(tree).copies_alike
+
+
+def _any(
+    of_matrix: NDArray[np.intp] | None,
+    size: int,
+    test: Callable[[NDArray[np.intp]], BoolColumn],
+) -> BoolColumn:
+    """Where any matrix passes a test of [C, M], [C]; nowhere if there is nothing to test."""
+    if of_matrix is None:
+        return np.zeros(size, dtype=bool)
+    return np.asarray(test(of_matrix).any(axis=1))
 
 
 def _overloaded(found: Estimate, tree: Architecture) -> BoolColumn:

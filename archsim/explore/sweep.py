@@ -191,8 +191,11 @@ def _passes(architectures: Mapping[int, Architecture]) -> Iterable[list[int]]:
     for point, architecture in architectures.items():
         groups[signature(architecture)].append(point)
     for points in groups.values():
-        for start in range(0, len(points), PASS_SIZE):
-            yield points[start : start + PASS_SIZE]
+        # Networks written in rounds have rounds of their own in every configuration.
+        rounds = architectures[points[0]].mapping.overflow == "reprogram"
+        size = 1 if rounds else PASS_SIZE
+        for start in range(0, len(points), size):
+            yield points[start : start + size]
 
 
 def _headlines(
@@ -219,13 +222,12 @@ def _headlines(
 
 
 def _misfit(found: Estimate, index: int, point: int, workload: SweepWorkload) -> Failure:
-    needed = (found.mapping.arrays_per_copy * found.mapping.on_array)[index].sum()
-    available = found.arrays_available[index]
-    return Failure(
-        point,
-        f"the network needs {needed:,.0f} arrays, the chip has {available:,.0f}",
-        workload.name,
-    )
+    mapping, available = found.mapping, found.arrays_available[index]
+    needed, chips = mapping.arrays_needed[index].sum(), int(mapping.chips[index])
+    reason = f"the network needs {needed:,.0f} arrays, the chip has {available:,.0f}"
+    if chips > 1:
+        reason = f"the network needs {chips:,} chips, more than system.max_chips"
+    return Failure(point, reason, workload.name)
 
 
 def _overflow(found: Estimate, index: int, point: int, workload: SweepWorkload) -> Failure:

@@ -49,9 +49,16 @@ class Chip(Component):
 
     `static_power_density_w_per_m2` is the leakage of logic per area, for whatever states no leakage
     of its own; `cooling_limit_w_per_m2` the power density that the package removes.
+
+    `power_limit_w` caps what the chip takes at any time, static power included; tasks wait, or are
+    slowed, until the rest leaves enough.  `update_power_limit_w` caps what all arrays together take
+    while they are updated, averaging of copies included.  Without them (the default) nothing waits
+    for power.
     """
 
     static_power_density_w_per_m2: Annotated[Scalar, Quantity("W/m^2", minimum=0)]
     cooling_limit_w_per_m2: Annotated[Scalar, Quantity("W/m^2", above=0)]
     clock: ClockTree
     power_gating: PowerGating | None = None
+    power_limit_w: Annotated[Scalar, Quantity("W", above=0)] | None = None
+    update_power_limit_w: Annotated[Scalar, Quantity("W", above=0)] | None = None

@@ -22,6 +22,9 @@ class UpdateScheme(Component):
     `pulses_per_sample` is the mean number of coincidences (up and down together) that one device
     takes per training sample; with the vectors of the layer it sets how often lines fire.
     `select` is how a device at a crossing is told from its neighbours (`archsim.hardware.selection`).
+    `written_at_once` is how many arrays take pulses of their own line by line at the same time, as far
+    as there are buffers for these (transfers of update algorithms; copies that take the same pulses
+    count once).  Null, the default: all of them.
     """
 
     scheme: Literal["half_bias", "two_phase"]
@@ -30,6 +33,7 @@ class UpdateScheme(Component):
     gap_s: Annotated[Scalar, Quantity("s", minimum=0, maximum=1.0)]
     setup_s: Annotated[Scalar, Quantity("s", minimum=0, maximum=1.0)]
     pulses_per_sample: Annotated[Scalar, Quantity(above=0, maximum=1e6)]
+    written_at_once: Annotated[Scalar, Quantity(integer=True, minimum=1, maximum=1e9)] | None = None
 
     @property
     def bias(self) -> LineBias:

@@ -1,10 +1,10 @@
 """From layers to arrays: partition, copies, budget."""
 
+from archsim.mapping.does_not_fit import DoesNotFit
+from archsim.mapping.fit import check_fit, fits
 from archsim.mapping.mapping import (
-    DoesNotFit,
     Mapping,
     MatrixTable,
-    check_fit,
     effective_pulses,
     mapping_candidates,
 )
@@ -15,5 +15,6 @@ __all__ = [
     "MatrixTable",
     "check_fit",
     "effective_pulses",
+    "fits",
     "mapping_candidates",
 ]

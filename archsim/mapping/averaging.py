@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from archsim.algorithm.operations import Pulsed
 from archsim.architecture import Architecture
-from archsim.fields import FloatArray
+from archsim.architecture.weight_arrays import arrays_per_weight, structure, weight_arrays
+from archsim.fields import FloatArray, Scalar
 from archsim.hardware.crossbar import Placement
 from archsim.mapping.partition import arrays_per_copy
 from archsim.mapping.row_write import row_write
@@ -37,24 +39,53 @@ def averaging(architecture: Architecture, place: Placement, batch: FloatArray) -
     copies drift apart by about sqrt(n) of them; as many are written back, in trains of BL slots.
     `batch` is [C, 1] samples per step.
 
+    Only arrays that reads go through are averaged: copies then are equal wherever they are read.
+    An array that is not read (the fast one of most transfers) and the digital state beside it stay
+    a copy's own.  Arrays of a weight take turns.  Where all copies are written the same pulses
+    there is nothing to average.
+
     Copies are combined along a chain and the mean is sent back along it.  Neighbouring copies are
     as many hops apart as a copy has tiles, but no more than two random tiles of the mesh.
     """
     mesh = architecture.mesh
     one = np.ones_like(np.asarray(place.inputs))
     rows = np.minimum(place.inputs * place.blocks_per_array, architecture.array.rows)
-    apart = np.sqrt(
-        architecture.update.pulses_per_sample * batch * architecture.mapping.sync_interval
-    )
-    row = row_write(architecture, place, apart, 1.0)
     weights = np.asarray(place.inputs * place.outputs * place.blocks)
-    tiles = np.ceil(arrays_per_copy(place) / architecture.tile.arrays)
+    arrays_of_copy = arrays_per_copy(place) * arrays_per_weight(architecture)
+    tiles = np.ceil(arrays_of_copy / architecture.tile.arrays)
     distance = np.minimum(tiles, np.maximum(mesh.mean_hops, 1.0))
     bits = weights * architecture.numbers.partial_sum_bits
+    energy: dict[str, FloatArray] = {}
+    array_s, arrays, most = (np.asarray(0.0 * one) for _ in range(3))
+    for share, apart in _drifting(architecture, batch):
+        row = row_write(architecture, place, apart, 1.0)
+        array_s = np.asarray(array_s + share * (rows * row.seconds))
+        for name, value in row.energy_j.items():
+            energy[name] = np.asarray(energy.get(name, 0.0) + share * (place.inputs * value))
+        arrays = np.asarray(arrays + share)
+        most = np.maximum(most, share * apart)
     return Averaging(
-        array_s=np.asarray(rows * row.seconds),
-        pulses=np.asarray(apart * one),
-        energy_j={name: np.asarray(place.inputs * value) for name, value in row.energy_j.items()},
-        bit_hops=np.asarray(2.0 * bits * distance),
-        additions=weights,
+        array_s=array_s,
+        pulses=most,
+        energy_j=energy,
+        bit_hops=np.asarray(arrays * (2.0 * bits * distance)),
+        additions=np.asarray(arrays * weights),
     )
+
+
+def _drifting(architecture: Architecture, batch: FloatArray) -> list[tuple[Scalar, Scalar]]:
+    """For each array that may drift apart: 1 if it is read (else 0), and by how many pulses."""
+    operations = structure(architecture)
+    if operations.copies_alike:
+        return []
+    between = batch * architecture.mapping.sync_interval * architecture.schedule.accumulate
+    per_sample: dict[Pulsed, Scalar] = {
+        Pulsed.PARALLEL: architecture.update.pulses_per_sample,
+        Pulsed.SHARED: 0.5 * architecture.update.pulses_per_sample,
+        Pulsed.WRITTEN: operations.written_pulses_per_sample,
+    }
+    return [
+        (array.read, np.sqrt(per_sample[array.pulsed] * between))
+        for array in weight_arrays(architecture)
+        if array.pulsed in per_sample and np.any(array.read)
+    ]

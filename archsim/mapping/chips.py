@@ -9,8 +9,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from archsim.fields import FloatArray
-from archsim.mapping.mapping import DoesNotFit
+from archsim.fields import FloatArray, Scalar
+from archsim.mapping.does_not_fit import DoesNotFit
 from archsim.mapping.sequence import LayerSequence, Pieces, cut_large_layers
 
 IntArray: TypeAlias = NDArray[np.int64]
@@ -65,6 +65,24 @@ class RoundPlan:
     def rounds(self) -> int:
         """Number of rounds."""
         return self.first.size - 1
+
+
+def chips_needed(arrays: FloatArray, arrays_per_chip: Scalar) -> NDArray[np.intp]:
+    """Chips that hold layers of `arrays` ([C, L], whole numbers) in order, [C]; at least one.
+
+    A layer larger than a chip is cut into equal pieces, any other is on one chip.
+    """
+    count = arrays.shape[0]
+    capacity = np.broadcast_to(np.asarray(arrays_per_chip, dtype=np.float64).reshape(-1), (count,))
+    found = np.ones(count, dtype=np.intp)
+    # What fits in all on one chip needs no search.
+    for c in np.flatnonzero(arrays.sum(axis=1) > capacity):
+        nothing = np.zeros(arrays.shape[1])
+        whole = np.asarray(np.rint(arrays[c]), dtype=np.int64)
+        sequence = LayerSequence(whole, nothing, nothing, np.append(nothing, 0.0))
+        pieces = cut_large_layers(sequence, int(capacity[c])).sequence
+        found[c] = len(_Cuts(pieces, int(capacity[c]), 1.0).within(np.inf)) - 1
+    return found
 
 
 def multi_chip(

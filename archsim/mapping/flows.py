@@ -49,7 +49,8 @@ class Slices:
     """The tiles of every slice of every copy; slices are numbered copy by copy, rows first.
 
     `row_splits`, `col_splits` and `groups` are [M]: the grid of one group of packed blocks, and how
-    many groups there are.
+    many groups there are.  A copy may have several times as many arrays as that: as many for each
+    place of the grid, for an update algorithm that keeps several arrays per weight.
     """
 
     def __init__(
@@ -70,6 +71,9 @@ class Slices:
         first = np.repeat(layout.piece_first, layout.piece_arrays)
         begin = np.cumsum(layout.piece_arrays) - layout.piece_arrays
         number = first + np.arange(copy.size) - np.repeat(begin, layout.piece_arrays)
+        # Where a weight is held in several arrays, these follow each other.
+        held_in = layout.copy_arrays // np.maximum((groups * row_splits * col_splits)[matrix], 1)
+        number = number // np.maximum(held_in, 1)[copy]
         rows, cols = row_splits[matrix[copy]], col_splits[matrix[copy]]
         group, inside = number // (rows * cols), number % (rows * cols)
         row = self._base[0][copy] + group * rows + inside % rows
@@ -147,3 +151,72 @@ def reductions(
     leaf_flow, leaf = slices.leaves(number)
     inward = np.ones(number.size, dtype=np.bool_)
     return Flows(slices.root(number), share[each], inward, leaf_flow, leaf), use[each]
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Data that come from outside the arrays to the inputs of matrices, all [E].
+
+    `bits` per sample to matrix `target`; `to_columns` and `to_every_copy` as in `Transfers`.
+    """
+
+    target: IntArray
+    bits: FloatArray
+    to_columns: BoolArray
+    to_every_copy: BoolArray
+
+
+def entries(slices: Slices, data: Entries, side: int) -> tuple[Flows, IntArray]:
+    """Flows from the memory controllers, and the entry of `data` of each, [F].
+
+    Controllers lie along the edge x = 0 of the `side` x `side` mesh, one in each row; a slice is
+    served by that of the row in which its first tile lies.
+    """
+    first, copies = slices.layout.first_copy, slices.layout.copies
+    parts = copies[data.target]
+    each = np.repeat(np.arange(data.target.size), parts)
+    copy = (
+        first[data.target][each] + np.arange(each.size) - np.repeat(np.cumsum(parts) - parts, parts)
+    )
+    share = data.bits / np.where(data.to_every_copy, 1, np.maximum(parts, 1))
+    in_side = np.where(data.to_columns, 1, 0)[each]
+    count = slices.per_copy[in_side, data.target[each]]
+    into = np.repeat(np.arange(each.size), count)
+    rank = np.arange(into.size) - np.repeat(np.cumsum(count) - count, count)
+    number = slices.of(copy[into], in_side[into], rank)
+    leaf_flow, leaf = slices.leaves(number)
+    none_inward = np.zeros(number.size, dtype=np.bool_)
+    bits = np.asarray(share[each][into] / count[into], dtype=np.float64)
+    root = slices.root(number) // side * side
+    return Flows(root, bits, none_inward, leaf_flow, leaf), each[into]
+
+
+def copy_chains(
+    layout: TileLayout, placement: TilePlacement, matrix: IntArray, bits: FloatArray
+) -> tuple[Flows, IntArray]:
+    """Flows along the chain of a matrix's copies and back, and the use of each flow, [F].
+
+    Uses are [U]: each copy of `matrix` sends `bits` to the next one, spread evenly over its arrays
+    and each to its counterpart; as much comes back.  What two tiles exchange is one flow each way.
+    """
+    tile = np.repeat(placement.tile[layout.piece_slot], layout.piece_arrays)
+    begin = np.cumsum(layout.copy_arrays) - layout.copy_arrays
+    found: list[IntArray] = []
+    share: list[FloatArray] = []
+    for use, (m, sent) in enumerate(zip(matrix.tolist(), bits.tolist(), strict=True)):
+        copies = int(layout.copies[m])
+        if copies < 2:
+            continue
+        first = int(layout.first_copy[m])
+        arrays = int(layout.copy_arrays[first])
+        there = tile[begin[first] : begin[first] + copies * arrays].reshape(copies, arrays)
+        ends = np.stack([there[:-1].reshape(-1), there[1:].reshape(-1)], axis=1)
+        pairs, count = np.unique(ends, axis=0, return_counts=True)
+        both = np.concatenate([pairs, pairs[:, ::-1]])
+        found.append(np.concatenate([np.full((both.shape[0], 1), use), both], axis=1))
+        share.append(np.tile(count, 2) * (sent / arrays))
+    table = np.concatenate([np.zeros((0, 3), dtype=np.int64), *found])
+    size = np.concatenate([np.zeros(0), *share])
+    none_inward = np.zeros(size.size, dtype=np.bool_)
+    flow = np.arange(size.size)
+    return Flows(table[:, 1], size, none_inward, flow, table[:, 2]), table[:, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -9,18 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsim.architecture import Architecture
-from archsim.errors import InputError
+from archsim.architecture.weight_arrays import arrays_per_weight, structure
 from archsim.fields import FloatArray
 from archsim.hardware.crossbar import Direction, Placement, PulseStatistics
 from archsim.mapping.averaging import averaging
+from archsim.mapping.chips import chips_needed
+from archsim.mapping.packing import IndexArray, shared_arrays, shares_array, taken_together
 from archsim.mapping.partition import arrays_per_copy, cell_utilisation, partition
 from archsim.mapping.replication import Stages, balance_bottleneck, minimise_sum
+from archsim.mapping.rounds import arrays_at_once, rounds_of
+from archsim.mapping.stated_copies import stated_copies
+from archsim.mapping.transfers import transfer, transfers_per_sample
+from archsim.mapping.weight_reads import weight_read
 
 BoolArray: TypeAlias = NDArray[np.bool_]
-
-
-class DoesNotFit(InputError):
-    """The network needs more arrays than the chip has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,8 @@ class MatrixTable:
     `forward_reads`, `transposed_reads` and `updates` are vectors per sample, `serial_steps` the
     dependent steps among them (1 unless recurrent), `vectors_bound` the most copies that could
     share the vectors of one step.  `computed` matrices are made anew from parameters in every step,
-    so that they stay digital (None: there are none).
+    so that they stay digital (None: there are none).  `uses` is how many layers read each (None:
+    one).
     """
 
     names: tuple[str, ...]
@@ -44,6 +48,7 @@ class MatrixTable:
     input_signs: FloatArray
     vectors_bound: FloatArray
     computed: BoolArray | None = None
+    uses: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,9 @@ class Mapping:
     """Where each matrix is: all fields [C, M].
 
     `on_array` is False for matrices that run on the digital matrix unit; these take no arrays.
+    `array_of` is the first of the matrices that share an array with each (None: none do), `chips`
+    [C] how many chips there are (more than `system.max_chips` if these are too few), `round_of` in
+    which round each matrix is on the arrays (None: all are at once).
     """
 
     place: Placement
@@ -58,20 +66,47 @@ class Mapping:
     copies: FloatArray
     on_array: BoolArray
     cell_utilisation: FloatArray
+    chips: IndexArray
+    array_of: IndexArray | None = None
+    round_of: IndexArray | None = None
 
     def where(self, chosen: BoolArray, other: Mapping) -> Mapping:
         """The mapping itself for the configurations `chosen` ([C]), `other` for the rest."""
         pick = chosen[:, None]
+        shared = self.array_of
+        if shared is not None and other.array_of is not None:
+            shared = np.where(pick, shared, other.array_of)
+        rounds = self.round_of
+        if rounds is not None and other.round_of is not None:
+            rounds = np.where(pick, rounds, other.round_of)
         return replace(
             self,
             copies=np.where(pick, self.copies, other.copies),
             on_array=np.where(pick, self.on_array, other.on_array),
+            chips=np.where(chosen, self.chips, other.chips),
+            array_of=shared,
+            round_of=rounds,
         )
 
     @property
+    def arrays_needed(self) -> FloatArray:
+        """Arrays that one copy of each matrix takes, [C, M]; a shared one counts for its first."""
+        needed = self.arrays_per_copy * self.on_array
+        if self.array_of is not None:
+            needed = needed * (self.array_of == np.arange(needed.shape[1]))
+        return np.asarray(needed)
+
+    @property
+    def arrays(self) -> FloatArray:
+        """Arrays that all copies of each matrix take, [C, M]."""
+        return np.asarray(self.arrays_needed * self.copies)
+
+    @property
     def arrays_used(self) -> FloatArray:
-        """Arrays in use, [C]."""
-        return np.asarray((self.arrays_per_copy * self.copies * self.on_array).sum(axis=1))
+        """Arrays in use at once, [C]."""
+        if self.round_of is not None:
+            return arrays_at_once(self.arrays, self.round_of)
+        return np.asarray(self.arrays.sum(axis=1))
 
 
 def mapping_candidates(
@@ -88,68 +123,157 @@ def mapping_candidates(
     than there are; `check_fit` refuses them.
     """
     place = partition(architecture.array, table.inputs, table.outputs, table.blocks, table.bias)
-    times = _stage_times(architecture, table, place)
-    return tuple(
-        tuple(
-            Mapping(
-                place=place,
-                arrays_per_copy=arrays_per_copy(place),
-                copies=copies,
-                on_array=on_array,
-                cell_utilisation=np.asarray(cell_utilisation(place, architecture.array)),
-            )
-            for copies in _copy_choices(architecture, table, place, batch, times, on_array)
+    times = _stage_times(architecture, table, place, batch)
+    found = []
+    for on_array in _unit_choices(architecture, table, place, times):
+        one = Mapping(
+            place=place,
+            arrays_per_copy=arrays_per_copy(place) * arrays_per_weight(architecture),
+            copies=np.ones(on_array.shape),
+            on_array=on_array,
+            cell_utilisation=np.asarray(cell_utilisation(place, architecture.array)),
+            chips=np.ones(on_array.shape[0], dtype=np.intp),
         )
-        for on_array in _unit_choices(architecture, table, place, times)
+        if architecture.mapping.overflow == "multi_chip":
+            one = replace(one, chips=_chips(architecture, one))
+        if architecture.mapping.overflow == "reprogram":
+            one = replace(one, round_of=_rounds(architecture, table, one))
+        found.append(
+            tuple(
+                replace(each, copies=copies)
+                for each in _packings(architecture, one)
+                for copies in _copy_choices(architecture, table, each, batch, times)
+            )
+        )
+    return tuple(found)
+
+
+def _packings(architecture: Architecture, one: Mapping) -> tuple[Mapping, ...]:
+    """Small matrices in shared arrays or not; where copies are chosen, so is that."""
+    policy = architecture.mapping
+    if policy.packing == "none":
+        return (one,)
+    packed = replace(one, array_of=shared_arrays(architecture.array, one.place, one.on_array))
+    if policy.replication == "none":
+        return (packed,)
+    own = np.tile(np.arange(one.copies.shape[1], dtype=np.intp), (one.copies.shape[0], 1))
+    return (replace(one, array_of=own), packed)
+
+
+def _chips(architecture: Architecture, one: Mapping) -> IndexArray:
+    """Chips that hold one copy of each matrix, no fewer than the system's least, [C]."""
+    assert architecture.system is not None
+    least = np.broadcast_to(np.asarray(architecture.system.min_chips), (one.chips.size, 1))[:, 0]
+    needed = chips_needed(one.arrays_needed, architecture.arrays_available)
+    return np.maximum(needed, np.asarray(least, dtype=np.intp))
+
+
+def _rounds(architecture: Architecture, table: MatrixTable, one: Mapping) -> IndexArray:
+    """The round in which each matrix is on the arrays, [C, M]."""
+    needed = one.arrays_needed
+    uses = np.ones(needed.shape[1]) if table.uses is None else table.uses
+    available = np.broadcast_to(np.asarray(architecture.arrays_available), (needed.shape[0], 1))
+    return np.stack(
+        [
+            rounds_of(arrays, uses, float(room))
+            for arrays, room in zip(needed, available[:, 0], strict=True)
+        ]
     )
 
 
 def _copy_choices(
     architecture: Architecture,
     table: MatrixTable,
-    place: Placement,
+    one: Mapping,
     batch: FloatArray,
     times: tuple[FloatArray, FloatArray],
-    on_array: BoolArray,
 ) -> tuple[FloatArray, ...]:
-    none = np.ones(on_array.shape)
-    if architecture.mapping.replication == "none" or not none.size:
-        return (none,)
-    stages = _stages(architecture, table, place, batch, times, on_array)
-    return (none, minimise_sum(stages), balance_bottleneck(stages))
+    replication = architecture.mapping.replication
+    if replication == "none" or not one.copies.size:
+        return (one.copies,)
+    if replication == "stated":
+        stated = stated_copies(architecture.mapping.copies, table.names)
+        return (np.where(one.on_array, stated, 1.0),)
+    stages = _stages(architecture, table, one, batch, times)
+    if architecture.mapping.overflow == "multi_chip":
+        return (
+            one.copies,
+            *(_on_chips(architecture, one, stages, choose) for choose in _CHOICES),
+        )
+    return (one.copies, *(choose(stages) for choose in _CHOICES))
+
+
+_CHOICES: tuple[Callable[[Stages], FloatArray], ...] = (minimise_sum, balance_bottleneck)
+# Budgets tried until all copies find a chip.
+_BUDGETS = 8
+
+
+def _on_chips(
+    architecture: Architecture,
+    one: Mapping,
+    stages: Stages,
+    choose: Callable[[Stages], FloatArray],
+) -> FloatArray:
+    """Copies for the largest budget with which all find room, though chips have rests.
+
+    The rest of a chip may be too small for the next matrix, so that all arrays cannot always be used;
+    one copy of each has room by the number of chips.  The budget between is bisected.
+    """
+    best, high = np.ones_like(one.copies), stages.budget
+    low = one.arrays_needed.sum(axis=1, keepdims=True)
+    budget = high
+    for _ in range(_BUDGETS):
+        copies = choose(replace(stages, budget=budget))
+        chips = chips_needed(one.arrays_needed * copies, architecture.arrays_available)
+        fits = (chips <= one.chips)[:, None]
+        best = np.where(fits, copies, best)
+        low, high = np.where(fits, budget, low), np.where(fits, high, budget)
+        if (low >= high).all():
+            break
+        budget = 0.5 * (low + high)
+    return best
 
 
 def _stages(
     architecture: Architecture,
     table: MatrixTable,
-    place: Placement,
+    one: Mapping,
     batch: FloatArray,
     times: tuple[FloatArray, FloatArray],
-    on_array: BoolArray,
 ) -> Stages:
     """What replication weighs: stage times per sample against the cost of equal copies."""
-    policy, shape = architecture.mapping, on_array.shape
+    policy, on_array, shape = architecture.mapping, one.on_array, one.on_array.shape
     most = np.minimum(np.maximum(table.vectors_bound, 1.0), policy.max_copies)
     per_copy, once = np.zeros(shape), np.zeros(shape)
     if policy.sync == "average":
-        sync = averaging(architecture, place, batch)
-        steps = (table.updates > 0) / (policy.sync_interval * batch)
+        sync = averaging(architecture, one.place, batch)
+        samples = policy.sync_interval * architecture.schedule.accumulate * batch
+        steps = (table.updates > 0) / samples
         none = np.zeros_like(sync.additions)
         adding = architecture.vector_unit.duration_s([sync.additions] + [none] * 7)
         # Both units work at once; the slower of the two sets the time.
         moving = architecture.mesh.occupancy_s(sync.bit_hops)
         per_copy = steps * np.maximum(moving, adding)
         once = steps * sync.array_s
+    available = np.asarray(architecture.arrays_available, dtype=np.float64)
+    if (one.chips > 1).any():
+        # Copies are kept equal on their chip: they do not go to several.
+        room = np.maximum(np.floor(available / np.maximum(one.arrays_per_copy, 1.0)), 1.0)
+        most = np.where(one.chips[:, None] > 1, np.minimum(most, room), most)
+    shared_s, fixed_s = np.where(on_array, times[0], 0.0), np.where(on_array, times[1], 0.0)
+    if one.array_of is not None:
+        shared_s = taken_together(one.array_of, shared_s)
+        fixed_s = taken_together(one.array_of, fixed_s)
+        most = np.where(shares_array(one.array_of), 1.0, most)
     # A matrix on the digital unit takes no arrays; a vanishing size keeps ratios finite.
-    budget = np.asarray(architecture.arrays_available, dtype=np.float64)
     return Stages(
-        shared_s=np.where(on_array, times[0], 0.0),
-        fixed_s=np.where(on_array, times[1], 0.0),
+        shared_s=shared_s,
+        fixed_s=fixed_s,
         per_copy_s=np.broadcast_to(np.asarray(per_copy), shape),
         once_s=np.broadcast_to(np.asarray(once), shape),
-        arrays=np.where(on_array, arrays_per_copy(place), 1e-9),
+        arrays=np.where(one.arrays_needed > 0, one.arrays_needed, 1e-9),
         most=np.where(on_array, most, 1.0),
-        budget=np.broadcast_to(budget, (shape[0], 1)),
+        budget=np.broadcast_to(available * one.chips[:, None], (shape[0], 1)),
     )
 
 
@@ -172,17 +296,22 @@ def effective_pulses(
 
 
 def _stage_times(
-    architecture: Architecture, table: MatrixTable, place: Placement
+    architecture: Architecture, table: MatrixTable, place: Placement, batch: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Array time of a sample that copies share, and that they do not, [C, M]."""
     crossbar = architecture.crossbar
-    reads = table.forward_reads * crossbar.read_cost(place, Direction.FORWARD).interval_s
+    reads = table.forward_reads * weight_read(architecture, place, Direction.FORWARD).interval_s
     reads = reads + (
-        table.transposed_reads * crossbar.read_cost(place, Direction.TRANSPOSED).interval_s
+        table.transposed_reads * weight_read(architecture, place, Direction.TRANSPOSED).interval_s
     )
     ones = np.ones_like(np.asarray(place.inputs))
     pulses = effective_pulses(architecture, table.updates, table.input_signs, ones)
-    updates = table.updates * crossbar.update_cost(place, pulses).duration_s
+    operations = structure(architecture)
+    each = operations.per_vector.parallel_updates * table.updates
+    updates = each * crossbar.update_cost(place, pulses).duration_s
+    if operations.transfers:
+        due = transfers_per_sample(architecture, operations, table.updates, batch)
+        updates = updates + due * transfer(architecture, place, due).array_s
     if architecture.mapping.sync == "average":
         return np.asarray(reads + updates), np.zeros_like(np.asarray(reads))
     return np.asarray(reads), np.asarray(updates)
@@ -217,8 +346,8 @@ def _digital_is_cheaper(
 ) -> BoolArray:
     """Where a sample of one copy takes less energy times time on the matrix unit, [C, M]."""
     crossbar, unit = architecture.crossbar, architecture.matrix_unit
-    forward = crossbar.read_cost(place, Direction.FORWARD).energy_j
-    backward = crossbar.read_cost(place, Direction.TRANSPOSED).energy_j
+    forward = weight_read(architecture, place, Direction.FORWARD).energy_j
+    backward = weight_read(architecture, place, Direction.TRANSPOSED).energy_j
     ones = np.ones_like(np.asarray(place.inputs))
     pulses = effective_pulses(architecture, table.updates, table.input_signs, ones)
     update = crossbar.update_cost(place, pulses).energy_j
@@ -255,48 +384,3 @@ def grouped_products(
         ),
         (used * (table.updates > 0), table.inputs, table.updates, table.outputs),
     )
-
-
-def check_fit(architecture: Architecture, table: MatrixTable, mapping: Mapping) -> None:
-    """Refuse a network that needs more arrays than the chip has (one configuration, C = 1)."""
-    needed = int((mapping.arrays_per_copy * mapping.on_array).sum())
-    available = int(np.asarray(architecture.arrays_available).item())
-    if needed <= available:
-        return
-    side = int(np.asarray(architecture.mesh.side).item())
-    tile_arrays = int(np.asarray(architecture.tile.arrays).item())
-    rows = int(np.asarray(architecture.array.rows).item())
-    cols = int(np.asarray(architecture.array.cols).item())
-    wider = int(np.ceil(np.sqrt(needed / tile_arrays)))
-    denser = int(np.ceil(needed / side**2))
-    largest = int(np.argmax((mapping.arrays_per_copy * mapping.on_array)[0]))
-    raise DoesNotFit(
-        f"the network needs {needed:,} arrays of {rows} x {cols} for one copy of each weight "
-        f"matrix, the chip has {available:,} (largest: '{table.names[largest]}', "
-        f"{int(mapping.arrays_per_copy[0, largest]):,} arrays).",
-        remedy=(
-            f"Remedies: enlarge the mesh (mesh.side: {wider}, now {side}), put more arrays on a "
-            f"tile (tile.arrays: {denser}, now {tile_arrays}), or "
-            + _larger_arrays(architecture, table, mapping, available)
-        ),
-    )
-
-
-def _larger_arrays(
-    architecture: Architecture, table: MatrixTable, mapping: Mapping, available: int
-) -> str:
-    """The smallest doubling of the arrays with which the network fits, as a remedy."""
-    array = architecture.array
-    for power in range(1, 7):
-        larger = array.model_copy(
-            update={"rows": array.rows * 2**power, "cols": array.cols * 2**power}
-        )
-        place = partition(larger, table.inputs, table.outputs, table.blocks, table.bias)
-        needed = int((arrays_per_copy(place) * mapping.on_array).sum())
-        if needed <= available:
-            side = int(np.asarray(larger.rows).item()), int(np.asarray(larger.cols).item())
-            return (
-                f"use larger arrays (array.rows: {side[0]} and array.cols: {side[1]} need "
-                f"{needed:,})."
-            )
-    return "choose a smaller network: no array size up to 64 times as large makes it fit."

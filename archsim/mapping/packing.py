@@ -13,8 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsim.fields import FloatArray
+from archsim.hardware.array import Array
+from archsim.hardware.crossbar import Placement
+from archsim.mapping.partition import arrays_per_copy
 
 IntArray: TypeAlias = NDArray[np.int64]
+IndexArray: TypeAlias = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,8 @@ def pack(
 ) -> Packing:
     """Pack matrices of `height` rows and `width` weight columns ([M]) into arrays of one size.
 
-    Only `allowed` matrices that fit into one array take part.  First fit on shelves, in order of decreasing height (or width, with shelves along columns,
-    whichever needs fewer arrays): a matrix goes onto the first shelf that is high and free enough,
+    Only `allowed` matrices that fit into one array take part.  First fit on shelves, in order of
+    decreasing height (or width, with shelves along columns, whichever needs fewer arrays): a matrix goes onto the first shelf that is high and free enough,
     else a new shelf opens in the first array with room, else a new array.
     """
     chosen = np.flatnonzero(allowed & (height <= rows) & (width <= columns))
@@ -96,3 +100,36 @@ def _on_shelves(
         column[item] = shelf_used[shelf]
         shelf_used[shelf] += wide
     return array, row, column
+
+
+def shared_arrays(array: Array, place: Placement, on_array: NDArray[np.bool_]) -> IndexArray:
+    """For every matrix the first of those that share an array with it, itself if alone, [C, M].
+
+    Matrices on arrays that take no more than one may share; blocks of a grouped one stay together.
+    """
+    height = np.asarray(place.inputs * place.blocks_per_array)
+    width = np.asarray(place.outputs * place.blocks_per_array)
+    allowed = on_array & (arrays_per_copy(place) == 1)
+    shape = (height.shape[0], 1)
+    rows = np.broadcast_to(np.asarray(array.rows, dtype=np.int64), shape)[:, 0]
+    columns = np.broadcast_to(np.asarray(array.weight_columns, dtype=np.int64), shape)[:, 0]
+    found = np.tile(np.arange(height.shape[1], dtype=np.intp), (height.shape[0], 1))
+    for c in range(height.shape[0]):
+        packed = pack(height[c], width[c], int(rows[c]), int(columns[c]), allowed[c])
+        for together in packed.excluding:
+            found[c, list(together)] = min(together)
+    return found
+
+
+def shares_array(array_of: IndexArray) -> NDArray[np.bool_]:
+    """Which matrices share their array with another, [C, M]."""
+    found = np.zeros(array_of.shape)
+    np.add.at(found, (np.arange(array_of.shape[0])[:, None], array_of), 1.0)
+    return np.asarray(np.take_along_axis(found, array_of, axis=1) > 1)
+
+
+def taken_together(array_of: IndexArray, times_s: FloatArray) -> FloatArray:
+    """Times of matrices that share an array, summed at the first of them, [C, M]."""
+    found = np.zeros(times_s.shape)
+    np.add.at(found, (np.arange(array_of.shape[0])[:, None], array_of), times_s)
+    return found

@@ -78,6 +78,13 @@ def place_tiles(
     return TilePlacement(side, tile, costs[0], cost)
 
 
+def keep_snake(layout: TileLayout, traffic: Traffic, side: int) -> TilePlacement:
+    """The slots of `layout` along the plain snake; `traffic` as for `place_tiles`."""
+    tile = snake(side)[: layout.slots]
+    cost = traffic_distance(layout, traffic.merged(), side, tile)
+    return TilePlacement(side, tile, cost, cost)
+
+
 def snake(side: int, band: int = 1) -> IntArray:
     """Tiles in the order of a snake through bands of `band` rows, [side * side].
 

@@ -44,9 +44,12 @@ class Stages:
     budget: FloatArray
 
     def synchronisation_s(self, copies: FloatArray) -> FloatArray:
-        """Time per sample of keeping copies equal, [C]: shared units, then the slowest arrays."""
-        shared = (self.per_copy_s * (copies - 1.0)).sum(axis=1)
-        once = np.where(copies > 1, self.once_s, 0.0).max(axis=1, initial=0.0)
+        """Time per sample of keeping copies equal, [..., C]: shared units, then the slowest arrays.
+
+        `copies` are [..., C, M].
+        """
+        shared = (self.per_copy_s * (copies - 1.0)).sum(axis=-1)
+        once = np.where(copies > 1, self.once_s, 0.0).max(axis=-1, initial=0.0)
         return np.asarray(np.maximum(shared, once))
 
 
@@ -58,16 +61,14 @@ def balance_bottleneck(stages: Stages) -> FloatArray:
     """
     alone = (stages.fixed_s + stages.shared_s).max(axis=1, keepdims=True)
     tight = _least_bound(stages, alone)
-    best = np.ones_like(stages.shared_s)
-    best_s = alone[:, 0]
-    for share in np.linspace(0.0, 1.0, _CANDIDATES):
-        copies = _copies_for(stages, tight ** (1.0 - share) * alone**share)
-        bottleneck = (stages.shared_s / copies + stages.fixed_s).max(axis=1)
-        total = bottleneck + stages.synchronisation_s(copies)
-        better = total < best_s
-        best = np.where(better[:, None], copies, best)
-        best_s = np.where(better, total, best_s)
-    return best
+    shares = np.linspace(0.0, 1.0, _CANDIDATES)[:, None, None]
+    copies = _copies_for(stages, tight ** (1.0 - shares) * alone**shares)
+    bottleneck = (stages.shared_s / copies + stages.fixed_s).max(axis=2)
+    total = bottleneck + stages.synchronisation_s(copies)
+    rows: NDArray[np.intp] = np.arange(total.shape[1])
+    best = total.argmin(axis=0)
+    gains = total[best, rows] < alone[:, 0]
+    return np.where(gains[:, None], copies[best, rows], 1.0)
 
 
 def _copies_for(stages: Stages, bound: FloatArray) -> FloatArray:

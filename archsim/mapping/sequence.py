@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsim.fields import FloatArray
-from archsim.mapping.mapping import DoesNotFit
+from archsim.mapping.does_not_fit import DoesNotFit
 
 IntArray: TypeAlias = NDArray[np.int64]
 

@@ -48,7 +48,7 @@ def fact_lists(result: ResultMapping) -> tuple[FactList, ...]:
         FactList(
             "Energy of the updates of one step", _named_facts(result, "accelerator", "update")
         ),
-        FactList("Accuracy", _named_facts(result, "accuracy")),
+        FactList(*_accuracy_facts(result)),
     )
     return tuple(found for found in lists if found.facts)
 
@@ -189,6 +189,42 @@ def _limit_facts(result: ResultMapping) -> tuple[Fact, ...]:
     if drift is not None:
         found.append(Fact("Drift of an untouched weight in a step", percent(drift)))
     return tuple(found)
+
+
+def _accuracy_facts(result: ResultMapping) -> tuple[str, tuple[Fact, ...]]:
+    """Heading and facts: what training measured, or the proxies of a run that did not train."""
+    get = section(result, "accuracy")
+    if text(get, "kind") == "proxies" or not get:
+        pairs = (("Read", "read"), ("Update", "update"))
+        found = [
+            Fact(
+                f"{name} signal over noise, worst layer",
+                f"{value:.3g} ({safe(text(get, f'worst_{key}_layer'))})",
+            )
+            for name, key in pairs
+            if (value := number(get, f"worst_{key}_snr")) is not None
+        ]
+        return "Accuracy: proxies, the network was not trained", tuple(found)
+    share = text(get, "metric") == "accuracy"
+
+    def score(*path: str) -> str:
+        value = number(get, *path)
+        if value is None:
+            return NO_VALUE
+        return f"{100 * value:.2f} %" if share else f"{value:.4g}"
+
+    facts = [
+        Fact("Data", safe(text(get, "data", "name"))),
+        Fact("On the tiles, mean over seeds", score("analog", "final")),
+        Fact("In float32", score("float32", "final")),
+        Fact("Gap", score("gap")),
+    ]
+    if (target := number(get, "target")) is not None:
+        facts += [
+            Fact(f"Time to {percent(target)}", quantity(number(get, "seconds_to_target"), "s")),
+            Fact(f"Energy to {percent(target)}", quantity(number(get, "energy_to_target_j"), "J")),
+        ]
+    return "Accuracy, measured in training", tuple(facts)
 
 
 def _named_facts(result: ResultMapping, *path: str) -> tuple[Fact, ...]:

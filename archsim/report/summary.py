@@ -144,7 +144,7 @@ def certainty_card(result: ResultMapping) -> Card:
     notes = [f"Energy ratio {energy_span}." if span and energy_span else ""]
     if result.get("baseline") is not None and not is_calibrated(result):
         notes.append("The GPU model is not calibrated on measured throughput.")
-    if result.get("accuracy") is None:
+    if text(result, "accuracy", "kind") == "proxies" or result.get("accuracy") is None:
         notes.append("Whether the network still learns on this device was not simulated.")
     notes.append(_fidelity(result))
     return Card("How sure", value, " ".join(note for note in notes if note))

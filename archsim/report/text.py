@@ -76,6 +76,16 @@ def percent(share: float | None) -> str:
     return f"{text}{_NBSP}%"
 
 
+def resource_words(name: str) -> str:
+    """A resource of the cycle fidelity: `arrays of conv1.weight`, `mesh link 3,4→4,4`."""
+    kind, colon, which = name.partition(":")
+    if not colon:
+        return capital(words(kind))
+    if kind == "mesh":
+        return f"mesh link {which.replace('->', '→')}"
+    return f"{kind} of {safe(which)}"
+
+
 def signed_percent(share: float | None) -> str:
     """A relative change in per cent with its sign; `=` for none."""
     if share is None:

@@ -7,8 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from archsim.report.lookup import number, numbers, rows, section, text
+from archsim.report.mesh_map import MeshMap, mesh_map
 from archsim.report.rows import ResultMapping
-from archsim.report.text import NO_VALUE, capital, count, percent, quantity, safe, words
+from archsim.report.text import (
+    NO_VALUE,
+    count,
+    percent,
+    quantity,
+    resource_words,
+    safe,
+    words,
+)
 
 _STALLS = {
     "busy": "Works",
@@ -45,6 +54,7 @@ class Waiting:
     queues: tuple[Line, ...]
     first: tuple[Line, ...]
     longest: tuple[Line, ...]
+    mesh: MeshMap | None
 
 
 def waiting(result: ResultMapping) -> Waiting | None:
@@ -57,7 +67,7 @@ def waiting(result: ResultMapping) -> Waiting | None:
     stalls = numbers(cycle, "stalls", "seconds")
     return Waiting(
         explanation=safe(text(result, "fidelity", "difference", "explanation")),
-        resource=_resource(text(cycle, "stalls", "resource")),
+        resource=resource_words(text(cycle, "stalls", "resource")),
         stalls=tuple(
             _line(label, "", stalls[key], step_s)
             for key, label in _STALLS.items()
@@ -71,11 +81,12 @@ def waiting(result: ResultMapping) -> Waiting | None:
             for row in rows(path, "tasks")[:_SHOWN]
         ),
         queues=tuple(
-            _line(_resource(name), "", seconds, step_s)
+            _line(resource_words(name), "", seconds, step_s)
             for name, seconds in list(numbers(path, "queues_s").items())[:_SHOWN]
         ),
         first=tuple(_step(row, step_s) for row in rows(path, "first")[:_SHOWN]),
         longest=tuple(_step(row, step_s) for row in rows(path, "longest")[:_SHOWN]),
+        mesh=mesh_map(section(cycle, "mesh")),
     )
 
 
@@ -92,12 +103,7 @@ def _step(row: Mapping[str, Any], step_s: float) -> Line:
     waited = text(row, "waited_for")
     note = f"after {words(waited)}" if waited != "start" else "from the start"
     if through:
-        note += f": {_resource(through)}"
+        note += f": {resource_words(through)}"
     if text(row, "by"):
-        note += f"; {_resource(text(row, 'by'))} works"
+        note += f"; {resource_words(text(row, 'by'))} works"
     return _line(name, note, row.get("seconds"), step_s)
-
-
-def _resource(name: str) -> str:
-    kind, colon, matrix = name.partition(":")
-    return f"arrays of {safe(matrix)}" if colon else capital(words(kind))

@@ -8,9 +8,12 @@ import numpy as np
 
 from archsim.architecture import Architecture
 from archsim.architecture.tile_power import tile_area_m2, tile_power_w
+from archsim.architecture.weight_arrays import structure
 from archsim.fields import Scalar
 from archsim.hardware.limits import device_noise, read_noise, settling_ratios
+from archsim.result.algorithm import array_area_m2, state_area_m2, worn_role
 from archsim.result.firing import densest_firing
+from archsim.result.large_system import cut_matrices, rounds, shared
 from archsim.result.limits import disturb_by_matrix, drift_per_step, ir_drop_by_matrix
 from archsim.simulation.estimate import Estimate
 from archsim.units import format_quantity
@@ -52,7 +55,9 @@ def collect(
         *_forgotten(estimate, architecture),
         *_normalisation(estimate, architecture),
         *_updates(estimate, architecture, broadcast_s),
-        *_wear(architecture, pulses),
+        *_wear(estimate, architecture, pulses),
+        *_state(estimate, architecture),
+        *_large(estimate, architecture),
         *_chip(estimate, architecture),
     )
 
@@ -181,7 +186,8 @@ def _updates(estimate: Estimate, architecture: Architecture, broadcast_s: float)
     copies = estimate.mapping.copies[0]
     # Both by the analytic fidelity, so that they can be compared.
     step_s = float(estimate.timeline.makespan_s[0])
-    if architecture.mapping.sync == "average" and (copies > 1).any():
+    averaged = architecture.mapping.sync == "average"
+    if averaged and (copies > 1).any() and not structure(architecture).copies_alike:
         found.append(
             Caution(
                 "copies_averaged",
@@ -226,7 +232,9 @@ def _clipped(estimate: Estimate, architecture: Architecture) -> list[str]:
     return [name for name, hit in zip(estimate.program.matrices.names, full, strict=True) if hit]
 
 
-def _wear(architecture: Architecture, pulses: dict[str, float]) -> list[Caution]:
+def _wear(
+    estimate: Estimate, architecture: Architecture, pulses: dict[str, float]
+) -> list[Caution]:
     if not pulses:
         return []
     layer, most = max(pulses.items(), key=lambda item: item[1])
@@ -234,12 +242,32 @@ def _wear(architecture: Architecture, pulses: dict[str, float]) -> list[Caution]
     steps = endurance / most if most else np.inf
     if steps >= TRAINING_STEPS:
         return []
+    role = worn_role(estimate, estimate.program.matrices.names.index(layer))
+    where = f" of the {role} array" if len(estimate.pulses_by_role) > 1 else ""
     return [
         Caution(
             "endurance",
-            f"At {most:.3g} pulses per device and step the demonstrated endurance of "
+            f"At {most:.3g} pulses per device{where} and step the demonstrated endurance of "
             f"{endurance:.0e} pulses lasts {steps:.3g} steps; a training run takes 10^5 to 10^6.",
             layer,
+        )
+    ]
+
+
+def _state(estimate: Estimate, architecture: Architecture) -> list[Caution]:
+    """Words of the update algorithm that do not fit on the chip beside saved activations."""
+    share = float(estimate.state.off_chip_share[0])
+    if share <= 0:
+        return []
+    state_bytes = float(estimate.state.bits[0]) / 8.0
+    area, arrays = state_area_m2(estimate, architecture), array_area_m2(architecture)
+    return [
+        Caution(
+            "algorithm_state",
+            f"The digital state of '{architecture.algorithm.kind}' is "
+            f"{format_quantity(state_bytes, 'B')}; {100 * share:.0f} % of it goes to DRAM and back.  "
+            f"In a memory like the activation buffer it would take {format_quantity(area, 'm^2')}, "
+            f"{area / arrays:.2g} times the area of all arrays with their periphery.",
         )
     ]
 
@@ -278,6 +306,42 @@ def _pumps(estimate: Estimate, architecture: Architecture) -> list[Caution]:
     ]
 
 
+def _large(estimate: Estimate, architecture: Architecture) -> list[Caution]:
+    """Weights that are not all on arrays of their own on one chip."""
+    found, step_s = [], float(estimate.step_latency_s[0])
+    chips, together, turns = int(estimate.mapping.chips[0]), shared(estimate), rounds(estimate)
+    if chips > 1:
+        found.append(
+            Caution(
+                "multi_chip",
+                f"The weights are spread over {chips:,} chips in a row, which work as a pipeline; "
+                f"{cut_matrices(estimate):,} of {estimate.mapping.copies.shape[1]:,} weight matrices "
+                "are cut over several.",
+            )
+        )
+    if turns > 1:
+        share = float(estimate.timeline.writing_s[0].sum()) / step_s
+        found.append(
+            Caution(
+                "reprogrammed",
+                f"The arrays hold the weights in {turns} rounds: writing them and reading them back "
+                f"takes {100 * share:.0f} % of the step, and weights pass through DRAM at "
+                f"{architecture.numbers.parameter_bits:.0f} bits.",
+            )
+        )
+    if together:
+        found.append(
+            Caution(
+                "arrays_shared",
+                f"{sum(map(len, together))} small weight matrices share {len(together)} arrays, and "
+                "take turns on them; pulses on the rows and columns of one disturb the others, which "
+                "is not counted.",
+                together[0][0],
+            )
+        )
+    return found
+
+
 def _chip(estimate: Estimate, architecture: Architecture) -> list[Caution]:
     found = []
     power = float(estimate.step_energy_j[0] / estimate.step_latency_s[0])
@@ -294,7 +358,7 @@ def _chip(estimate: Estimate, architecture: Architecture) -> list[Caution]:
         )
     found += _tile_power(architecture, limit)
     found += _pumps(estimate, architecture)
-    area = float(estimate.area_m2[0])
+    area = float(estimate.area_m2[0]) / int(estimate.mapping.chips[0])
     if area > RETICLE_M2:
         found.append(
             Caution(

@@ -9,8 +9,9 @@ import numpy as np
 
 from archsim.fields import FloatArray
 from archsim.result.latency import DATA_MOVEMENT, Attribution, own_unit, spread
-from archsim.result.phases import ResultPhase, task_phase
-from archsim.simulation.columns import SHARED_RESOURCES
+from archsim.result.phases import ResultPhase, array_by_phase_s, main_by_phase_s, task_phase
+from archsim.simulation.chip_spread import CHIP_LINK
+from archsim.simulation.columns import HOST_LINK, LINE_WRITES, POWER_CAPS, SHARED_RESOURCES
 from archsim.simulation.cycle.causes import Causes
 from archsim.simulation.cycle.critical import REASONS, CriticalPath, critical_path
 from archsim.simulation.cycle.run import CycleRun
@@ -91,19 +92,26 @@ def _grouped(
 
 def _shares(priced: Estimate, task: int, by: str) -> list[tuple[str, str, float]]:
     """Phase, limit and share of what works at a place of the path: a resource, or the task."""
-    if by in SHARED_RESOURCES:
+    unit = by.partition(":")[0]  # any link of the mesh, or the unit of any chip
+    if unit in SHARED_RESOURCES or unit in (HOST_LINK, CHIP_LINK, LINE_WRITES):
+        by = unit
         phase = ResultPhase.DIGITAL if by in _DIGITAL else ResultPhase.TRANSFER
         return [(str(phase), by, 1.0)]
     own = str(task_phase(priced.program, task))
+    if by in POWER_CAPS:
+        return [(own, by, 1.0)]
     if by:
-        return [(own, "arrays", 1.0)]
+        parts = array_by_phase_s(priced, task)
+        held = sum(parts.values())
+        return [(str(phase), "arrays", part / held) for phase, part in parts.items() if held]
     main = float(priced.costs.main_s[0, task])
     moved = float(priced.costs.transfer_s[0, task])
     total = main + moved
     if not total:
         return []
+    unit = own_unit(priced, task)
     return [
-        (own, own_unit(priced, task), main / total),
+        *((str(p), unit, part / total) for p, part in main_by_phase_s(priced, task).items()),
         (str(ResultPhase.TRANSFER), DATA_MOVEMENT, moved / total),
     ]
 
@@ -111,12 +119,13 @@ def _shares(priced: Estimate, task: int, by: str) -> list[tuple[str, str, float]
 def cycle_section(found: CycleFindings) -> dict[str, Any]:
     """The result's `cycle`: stalls of the bottleneck and the critical path."""
     run = found.run
-    window = run.lowered.template.windows
-    in_flight = run.execution.in_flight if window and run.execution.mode == "pipelined" else None
+    one_pipeline = run.execution.mode == "pipelined" and not run.execution.barriers
+    in_flight = run.execution.in_flight if one_pipeline else None
     return {
         "tick_s": run.tick_s,
         "tasks": run.schedule.tasks.size,
         "samples_in_flight": in_flight,
+        "activation_buffer": _buffer(run),
         "stalls": {
             "resource": found.stalls.resource,
             "utilisation": found.utilisation,
@@ -132,6 +141,16 @@ def cycle_section(found: CycleFindings) -> dict[str, Any]:
                 _step(found, int(i)) for i in np.argsort(-found.path_s, kind="stable")[:LISTED]
             ],
         },
+    }
+
+
+def _buffer(run: CycleRun) -> dict[str, float]:
+    """How the activation buffer is used: the most that waits in queues at once, and what spills."""
+    return {
+        "queued_bytes": run.peak.bits * (1.0 - run.space.overflow_share) / 8.0,
+        "room_bytes": run.asked.room / 8.0,
+        "queued_share_spilled": run.space.overflow_share,
+        "saved_share_spilled": run.space.spilled_share,
     }
 
 

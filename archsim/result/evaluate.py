@@ -16,20 +16,26 @@ from archsim.config.assumptions import assumptions
 from archsim.config.loading import Loaded
 from archsim.errors import InputError
 from archsim.mapping import check_fit
+from archsim.result.algorithm import algorithm_section, arrays_by_role
 from archsim.result.cautions import TRAINING_STEPS, Caution, collect
 from archsim.result.cycle import CycleFindings, analyse, attribute_path, cycle_section
 from archsim.result.energy import EnergyRow, energy_rows, total_by
-from archsim.result.fidelity import Fidelity, analytic_section, cycle_fidelity
+from archsim.result.fidelity import Fidelity, Step, analytic_section, cycle_fidelity
 from archsim.result.hardware_detail import hardware_detail
+from archsim.result.large_system import large_system
 from archsim.result.latency import Attribution, attribute, limit_words
 from archsim.result.layers import layer_rows, pulses_per_device
 from archsim.result.limits import drift_per_step, limit_rows
+from archsim.result.mesh import mesh_section
+from archsim.result.proxies import proxies_section
 from archsim.result.schema import SCHEMA_VERSION
 from archsim.simulation.cycle.fast import Progress
 from archsim.simulation.cycle.repricing import timed_by_cycle
 from archsim.simulation.cycle.run import simulate_step
 from archsim.simulation.estimate import Estimate, estimate
+from archsim.simulation.evaluation import forward_pass
 from archsim.simulation.program import Program
+from archsim.simulation.tile_space import check_tile_buffers
 from archsim.units import format_quantity
 from archsim.workload.training import TrainingGraph, saved_activation_bytes
 
@@ -64,6 +70,7 @@ class _Timed:
     split: Attribution
     cycle: CycleFindings | None
     fidelity: dict[str, Any]
+    section: dict[str, Any] | None = None
 
 
 def evaluate(
@@ -80,16 +87,18 @@ def evaluate(
     """Price a training step of `batch` samples and fill the result contract.
 
     `program` is `lower(training)`; `progress` hears how far the cycle fidelity is.  Raises
-    `DoesNotFit` if the arrays do not suffice.
+    `DoesNotFit` if the arrays do not suffice, `InputError` if buffers do not.
     """
     tree = architecture.value
     first = estimate(program, [tree], [batch])
     check_fit(tree, program.matrices, first.mapping)
+    check_tile_buffers(tree, program.matrices, first.mapping)
     _check_memory(tree, first)
     timed = _TIMED_BY[fidelity](first, tree, progress)
     priced = timed.priced
     energy = energy_rows(priced)
     pulses = pulses_per_device(priced)
+    limited = limit_rows(priced, tree)
     cautions = collect(priced, tree, pulses, _broadcast_s(program, tree, batch))
     result = {
         "schema_version": SCHEMA_VERSION,
@@ -103,10 +112,11 @@ def evaluate(
         "baseline": None if baseline is None else _baseline(baseline),
         "ratios": _ratios(priced, baseline),
         "fidelity": timed.fidelity,
-        "cycle": None if timed.cycle is None else cycle_section(timed.cycle),
-        "accuracy": None,
+        "evaluation": _evaluation(first, tree),
+        "cycle": timed.section,
+        "accuracy": proxies_section(priced, tree, limited),
         "layers": layer_rows(priced, training.workload, energy),
-        "limits": limit_rows(priced, tree),
+        "limits": limited,
         "assumptions": [
             {"path": a.path, "value": a.value, "source": a.source, "note": a.note}
             for a in assumptions(architecture)
@@ -116,6 +126,19 @@ def evaluate(
     return Evaluation(result, energy, priced, timed.cycle)
 
 
+def _evaluation(priced: Estimate, tree: Architecture) -> dict[str, Any] | None:
+    """A forward pass of samples that nothing is learned from; None where it is not priced apart."""
+    found = forward_pass(priced, tree)
+    if found is None:
+        return None
+    return {
+        "latency_s": found.latency_s,
+        "samples_per_s": 1.0 / found.interval_s,
+        "energy_per_sample_j": found.energy_j,
+        "bottleneck": found.bottleneck,
+    }
+
+
 def _by_analysis(priced: Estimate, _tree: Architecture, _progress: Progress | None) -> _Timed:
     return _Timed(priced, attribute(priced), None, analytic_section())
 
@@ -123,11 +146,13 @@ def _by_analysis(priced: Estimate, _tree: Architecture, _progress: Progress | No
 def _by_cycle(priced: Estimate, tree: Architecture, progress: Progress | None) -> _Timed:
     found = analyse(simulate_step(priced, tree, progress))
     split = attribute_path(priced, found)
+    timed = timed_by_cycle(priced, tree, found.run)
     return _Timed(
-        timed_by_cycle(priced, tree, found.run),
+        timed,
         split,
         found,
-        cycle_fidelity(attribute(priced), split, found),
+        cycle_fidelity(Step(priced, attribute(priced)), Step(timed, split), found),
+        {**cycle_section(found), "mesh": mesh_section(priced, tree, found.run)},
     )
 
 
@@ -139,14 +164,25 @@ _TIMED_BY: dict[Fidelity, Callable[[Estimate, Architecture, Progress | None], _T
 
 def _check_memory(tree: Architecture, priced: Estimate) -> None:
     """Refuse a minibatch whose waiting data exceed the chip's buffer and its DRAM."""
+    state = float(priced.state.bits[0])
     stored = float(priced.stored_bits[0])
     room = float(tree.activation_buffer.capacity_bit + tree.dram.capacity_bit)
-    if stored <= room:
+    room *= int(priced.mapping.chips[0])
+    if stored + state <= room:
         return
+    if state > room:
+        raise InputError(
+            f"algorithm '{tree.algorithm.kind}' keeps {format_quantity(state / 8, 'B')} of digital "
+            f"state, and buffer and DRAM hold {format_quantity(room / 8, 'B')}.",
+            place="algorithm.kind",
+            remedy="Choose an algorithm with less state (archsim list algorithms), or enlarge "
+            "dram.capacity.",
+        )
+    room -= state
     batch = int(priced.batch[0])
     raise InputError(
         f"a batch of {batch:,} keeps {format_quantity(stored / 8, 'B')} between layers, and buffer "
-        f"and DRAM hold {format_quantity(room / 8, 'B')}.",
+        f"and DRAM hold {format_quantity(room / 8, 'B')}{' beside the state' if state else ''}.",
         place="--batch",
         remedy=f"Use a batch of at most {max(1, int(batch * room / stored)):,}, or enlarge "
         "dram.capacity.",
@@ -187,9 +223,11 @@ def _architecture(architecture: Loaded[Architecture], priced: Estimate) -> dict[
         "description": tree.description,
         "device": tree.device.name,
         "algorithm": tree.algorithm.kind,
+        "arrays_by_role": arrays_by_role(priced, tree),
         "arrays_used": int(mapping.arrays_used[0]),
         "arrays_available": int(priced.arrays_available[0]),
-        "chips": 1,
+        "chips": int(mapping.chips[0]),
+        **large_system(priced, tree),
         "replication": {
             "policy": tree.mapping.replication,
             "sync": tree.mapping.sync,
@@ -253,6 +291,7 @@ def _accelerator(
             "steps_to_wear_out": tree.device.endurance_pulses / most if most else None,
             "endurance_pulses": tree.device.endurance_pulses,
         },
+        "algorithm": algorithm_section(priced, tree),
         "retention": _retention(priced, tree),
         "update": _update_detail(energy),
         **hardware_detail(priced, tree, energy),
@@ -282,8 +321,9 @@ def _busy(priced: Estimate) -> dict[str, float]:
 def _cell_utilisation(priced: Estimate) -> float:
     """Share of the cells of used arrays that hold weights."""
     mapping = priced.mapping
-    arrays = (mapping.arrays_per_copy * mapping.copies * mapping.on_array)[0]
-    return float((arrays * mapping.cell_utilisation[0]).sum() / max(float(arrays.sum()), 1.0))
+    holding = (mapping.arrays_per_copy * mapping.copies * mapping.on_array)[0]
+    used = (holding * mapping.cell_utilisation[0]).sum()
+    return float(used / max(float(mapping.arrays[0].sum()), 1.0))
 
 
 def _critical(priced: Estimate, split: Attribution, limit: str, share: float) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
+
+import numpy as np
 
 from archsim.result.cycle import CycleFindings, queues
 from archsim.result.latency import Attribution, limit_words
+from archsim.simulation.estimate import Estimate
 from archsim.units import format_quantity
 
 Fidelity: TypeAlias = Literal["analytic", "cycle"]
@@ -22,21 +26,50 @@ def analytic_section() -> dict[str, Any]:
         "mode": "analytic",
         "other_mode": None,
         "other_step_latency_s": None,
+        "other_step_energy_j": None,
         "difference": None,
     }
 
 
-def cycle_fidelity(
-    analytic: Attribution, cycle: Attribution, found: CycleFindings
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step by one fidelity: what it costs and where its time goes."""
+
+    priced: Estimate
+    split: Attribution
+
+
+def cycle_fidelity(analytic: Step, cycle: Step, found: CycleFindings) -> dict[str, Any]:
     """The result's `fidelity` of a cycle run, with the analytic estimate beside it."""
-    other_s = sum(analytic.by_limit_s.values())
+    other_s = sum(analytic.split.by_limit_s.values())
     return {
         "mode": "cycle",
         "other_mode": "analytic",
         "other_step_latency_s": other_s,
-        "difference": _difference(analytic, cycle, found, other_s),
+        "other_step_energy_j": float(analytic.priced.step_energy_j[0]),
+        "difference": {
+            **_difference(analytic.split, cycle.split, found, other_s),
+            "by_component_j": _energy_difference(analytic.priced, cycle.priced),
+        },
     }
+
+
+def _energy_difference(analytic: Estimate, cycle: Estimate) -> dict[str, float]:
+    """Cycle less analytic energy of a step, of the components that differ."""
+    before, after = _by_component_j(analytic), _by_component_j(cycle)
+    change = {
+        name: after.get(name, 0.0) - before.get(name, 0.0)
+        for name in dict.fromkeys([*after, *before])
+    }
+    least = _EQUAL * float(analytic.step_energy_j[0])
+    return {name: energy_j for name, energy_j in change.items() if abs(energy_j) > least}
+
+
+def _by_component_j(priced: Estimate) -> dict[str, float]:
+    repeats = np.where(priced.program.per_step, 1.0, priced.batch[0])
+    found = {name: float((j[0] * repeats).sum()) for name, j in priced.costs.energy_j.items()}
+    step_s = float(priced.step_latency_s[0])
+    return found | {name: float(w[0]) * step_s for name, w in priced.static_power_w.items()}
 
 
 def _difference(

@@ -14,6 +14,9 @@ from archsim.result.energy import EnergyRow
 from archsim.simulation.estimate import Estimate
 from archsim.simulation.programming import programming
 
+# Converters at work, at work for transfers between arrays, and idle.
+_CONVERTERS = ("adc", "transfer_adc", "static_adc")
+
 
 def hardware_detail(
     priced: Estimate, tree: Architecture, energy: tuple[EnergyRow, ...]
@@ -32,7 +35,7 @@ def hardware_detail(
 
 def _adc_energy(energy: tuple[EnergyRow, ...], tree: Architecture) -> dict[str, float]:
     """Energy of a step's converters, leakage included, at each point of the published spread."""
-    spent = sum(row.energy_j for row in energy if row.component in ("adc", "static_adc"))
+    spent = sum(row.energy_j for row in energy if row.component in _CONVERTERS)
     now = float(np.asarray(tree.adc.conversion_energy_j()))
     return {
         spread: spent * float(np.asarray(tree.adc.at_spread(spread).conversion_energy_j())) / now

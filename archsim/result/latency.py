@@ -6,15 +6,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from archsim.result.phases import ResultPhase, task_phase
+from archsim.result.phases import ResultPhase, array_by_phase_s, main_by_phase_s, task_phase
 from archsim.simulation.analytic import Timeline
-from archsim.simulation.columns import SHARED_RESOURCES
+from archsim.simulation.chip_spread import CHIP_LINK
+from archsim.simulation.columns import (
+    CHIP_POWER,
+    HOST_LINK,
+    LINE_WRITES,
+    POWER_CAPS,
+    UPDATE_POWER,
+)
 from archsim.simulation.estimate import Estimate
 from archsim.simulation.program import IntArray, Program
 
 _DIGITAL = ("vector_unit", "matrix_unit")
 # What moving its data adds to a task, beside the time in its own unit.
 DATA_MOVEMENT = "data movement"
+# Weights of another round come to the arrays.
+WRITING = "writing weights"
 
 _LIMIT_WORDS = {
     "arrays": "Crossbar arrays",
@@ -23,7 +32,13 @@ _LIMIT_WORDS = {
     "activation_buffer": "The activation buffer",
     "mesh": "The mesh",
     "dram": "DRAM",
+    HOST_LINK: "The link to the host",
+    LINE_WRITES: "Writing arrays line by line",
+    CHIP_LINK: "The links between chips",
+    CHIP_POWER: "The power limit of the chip",
+    UPDATE_POWER: "The power limit of updates",
     DATA_MOVEMENT: "Data movement",
+    WRITING: "Writing weights anew",
 }
 
 
@@ -62,7 +77,8 @@ def attribute(estimate: Estimate) -> Attribution:
         by_path = _path_shares(estimate, path)
         on_path = timeline.finish_s[0, tasks].max() >= largest
         first = by_path if on_path else by_resource
-        latency = float(timeline.latency_s[0, segment])
+        writing = float(timeline.writing_s[0, segment])
+        latency = float(timeline.latency_s[0, segment]) - writing
         interval = float(timeline.interval_s[0, segment])
         asleep = float(timeline.wake_s[0, segment])
         again = first if interval == latency - asleep else by_resource
@@ -71,6 +87,9 @@ def attribute(estimate: Estimate) -> Attribution:
         spread(phases, again[0], later)
         spread(limits, first[1], latency)
         spread(limits, again[1], later)
+        if writing:
+            phases[str(ResultPhase.UPDATE)] += writing
+            limits[WRITING] = limits.get(WRITING, 0.0) + writing
     return Attribution(phases, limits)
 
 
@@ -95,10 +114,10 @@ def _path_shares(estimate: Estimate, path: list[int]) -> Shares:
     phases: dict[str, float] = {}
     limits: dict[str, float] = {}
     for task in path:
-        phase = str(task_phase(estimate.program, task))
         main = float(estimate.costs.main_s[0, task])
         moved = float(estimate.costs.transfer_s[0, task])
-        phases[phase] = phases.get(phase, 0.0) + main
+        for phase, part in main_by_phase_s(estimate, task).items():
+            phases[str(phase)] = phases.get(str(phase), 0.0) + part
         phases[str(ResultPhase.TRANSFER)] = phases.get(str(ResultPhase.TRANSFER), 0.0) + moved
         unit = own_unit(estimate, task)
         limits[unit] = limits.get(unit, 0.0) + main
@@ -119,17 +138,19 @@ def _resource_shares(estimate: Estimate, tasks: IntArray, resource: int) -> Shar
     program, costs = estimate.program, estimate.costs
     name = estimate.timeline.resources[resource]
     phases: dict[str, float] = {}
-    is_shared = name in SHARED_RESOURCES
+    is_shared = name in costs.occupancy_s
     for task in (int(t) for t in tasks):
-        if is_shared:
-            busy = float(costs.shared_s[name][0, task])
+        if name in POWER_CAPS:
+            busy = {task_phase(program, task): float(costs.power[name].busy_s[0, task])}
+        elif is_shared:
             phase = ResultPhase.DIGITAL if name in _DIGITAL else ResultPhase.TRANSFER
+            busy = {phase: float(costs.shared_s[name][0, task])}
         elif program.matrix[task] == resource:
-            busy = float(costs.array_s[0, task])
-            phase = task_phase(program, task)
+            busy = array_by_phase_s(estimate, task)
         else:
             continue
-        phases[str(phase)] = phases.get(str(phase), 0.0) + busy
+        for phase, seconds in busy.items():
+            phases[str(phase)] = phases.get(str(phase), 0.0) + seconds
     return phases, {name if is_shared else "arrays": 1.0}
 
 

@@ -69,7 +69,14 @@ def _empty_row(estimate: Estimate, workload: Workload, task: int, phase: str) ->
         "utilisation": float(mapping.cell_utilisation[0, matrix]) if on_array else None,
         "busy": 0.0,
         "reason": _reason(op.reason if op else "", matrix, on_array=on_array),
+        **_chip(estimate, task),
     }
+
+
+def _chip(estimate: Estimate, task: int) -> dict[str, int]:
+    """The first chip of a task, if there are several."""
+    spread = estimate.costs.chips
+    return {} if spread is None else {"chip": int(spread.first[0, task])}
 
 
 def _reason(reason: str, matrix: int, *, on_array: bool) -> str:
@@ -96,6 +103,7 @@ def _foreign_row(item: EnergyRow, known: dict[str, Any] | None) -> dict[str, Any
         "utilisation": None,
         "busy": 0.0,
         "reason": known["reason"] if known else "leakage of everything that is powered",
+        **({"chip": known["chip"]} if known and "chip" in known else {}),
     }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from archsim.architecture import Architecture
 from archsim.fields import FloatArray, Scalar
 from archsim.hardware import limits
-from archsim.result.firing import pulse_statistics, trained_on_arrays
+from archsim.result.firing import pulse_statistics, updated_in_parallel
 from archsim.simulation.estimate import Estimate
 
 
@@ -46,6 +46,7 @@ def limit_rows(estimate: Estimate, architecture: Architecture) -> list[dict[str,
     pulses = pulse_statistics(estimate, architecture)
     half = column(limits.half_selects_per_pulse(crossbar, pulses))
     disturb = disturb_by_matrix(estimate, architecture)[0]
+    parallel = updated_in_parallel(estimate, architecture)[0]
     rows = []
     for i in np.flatnonzero(mapping.on_array[0]):
         taken = float(estimate.pulses_per_step[0, i])
@@ -53,8 +54,8 @@ def limit_rows(estimate: Estimate, architecture: Architecture) -> list[dict[str,
         row: dict[str, Any] = {"matrix": table.names[i]}
         row |= {name: float(values[i]) for name, values in columns.items()}
         row |= {
-            "half_selects_per_pulse": float(half[i]) if trained else None,
-            "disturb_per_pulse": float(disturb[i]) if trained else None,
+            "half_selects_per_pulse": float(half[i]) if trained and parallel[i] else None,
+            "disturb_per_pulse": float(disturb[i]) if trained and parallel[i] else None,
             "pulses_per_device_per_step": taken if trained else None,
             "steps_to_wear_out": endurance / taken if trained else None,
         }
@@ -81,7 +82,7 @@ def disturb_by_matrix(estimate: Estimate, architecture: Architecture) -> FloatAr
     """Unasked steps per wanted pulse of a device of each trained matrix on arrays, else 0, [C, M]."""
     pulses = pulse_statistics(estimate, architecture)
     steps = limits.disturb_per_pulse(architecture.crossbar, pulses)
-    return np.where(trained_on_arrays(estimate), steps, 0.0)
+    return np.where(updated_in_parallel(estimate, architecture), steps, 0.0)
 
 
 def drift_per_step(estimate: Estimate, architecture: Architecture) -> FloatArray:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from archsim.mapping.transfers import PREFIX
+from archsim.simulation.algorithm_state import STATE, STATE_IN_DRAM
+from archsim.simulation.chip_spread import CHIP_LINKS
+from archsim.simulation.estimate import Estimate
 from archsim.simulation.program import Program
+from archsim.simulation.transfers import FILTER
 from archsim.workload.graph import OpKind
 from archsim.workload.training import TaskKind
 
@@ -29,9 +34,14 @@ _ARRAY_PHASES = {
 _COMPONENT_PHASES = {
     "mesh": ResultPhase.TRANSFER,
     "dram": ResultPhase.TRANSFER,
+    "host_link": ResultPhase.TRANSFER,
+    CHIP_LINKS: ResultPhase.TRANSFER,
     "vector_unit": ResultPhase.DIGITAL,
     "matrix_unit": ResultPhase.DIGITAL,
     "activation_buffer": ResultPhase.TRANSFER,
+    STATE: ResultPhase.TRANSFER,
+    STATE_IN_DRAM: ResultPhase.TRANSFER,
+    FILTER: ResultPhase.DIGITAL,
 }
 
 
@@ -44,7 +54,28 @@ def task_phase(program: Program, task: int) -> ResultPhase:
 
 def energy_phase(program: Program, task: int, component: str) -> ResultPhase:
     """The phase that a component's energy in a task counts to."""
+    if component.startswith(PREFIX):
+        return ResultPhase.TRANSFER
     return _COMPONENT_PHASES.get(component) or task_phase(program, task)
+
+
+def main_by_phase_s(estimate: Estimate, task: int) -> dict[ResultPhase, float]:
+    """A task's own time: its phase's, less what transfers between arrays take of it."""
+    main = float(estimate.costs.main_s[0, task])
+    phase = task_phase(estimate.program, task)
+    if estimate.costs.transfers_s is None:
+        return {phase: main}
+    moved = float(estimate.costs.transfers_s[0, task])
+    return {phase: main - moved, ResultPhase.TRANSFER: moved} if moved else {phase: main}
+
+
+def array_by_phase_s(estimate: Estimate, task: int) -> dict[ResultPhase, float]:
+    """How long a task takes its arrays, likewise."""
+    held = float(estimate.costs.array_s[0, task])
+    main = main_by_phase_s(estimate, task)
+    moved = min(main.get(ResultPhase.TRANSFER, 0.0), held)
+    phase = task_phase(estimate.program, task)
+    return {phase: held - moved, ResultPhase.TRANSFER: moved} if moved else {phase: held}
 
 
 def task_place(program: Program, task: int, *, on_array: bool) -> str:

@@ -31,6 +31,7 @@ def result_schema() -> dict[str, Any]:
         **_object(
             ("limits", {"type": "array", "items": _limit()}),
             ("cycle", _or_null(_cycle())),
+            ("evaluation", _or_null(_evaluation())),
             schema_version={"const": SCHEMA_VERSION},
             archsim_version=_text("Version of archsim that wrote the result."),
             created=_text("Date and time, ISO 8601."),
@@ -43,6 +44,7 @@ def result_schema() -> dict[str, Any]:
             ratios={"anyOf": [{"type": "null"}, _object(speedup=_ratio(), energy_ratio=_ratio())]},
             fidelity=_object(
                 ("difference", _or_null(_difference())),
+                ("other_step_energy_j", _or_null(_amount("Energy of a step by the other."))),
                 mode={"enum": ["analytic", "cycle"]},
                 other_mode={"enum": ["analytic", "cycle", None]},
                 other_step_latency_s=_or_null(_amount("Step time by the other fidelity.")),
@@ -75,6 +77,10 @@ def _architecture() -> _Schema:
     return _object(
         ("description", _text("What the architecture is, in a sentence.")),
         ("schedule", {"type": "object", "description": "Mode, update, normalisation, segments."}),
+        ("system", _system()),
+        ("rounds", _rounds()),
+        ("packing", _packing()),
+        ("arrays_by_role", _map("Arrays in use by what the update algorithm uses them for.")),
         name=_text("Name of the architecture."),
         sha256=_text("Hash of the resolved configuration."),
         device=_text("Name of the device."),
@@ -83,6 +89,39 @@ def _architecture() -> _Schema:
         arrays_available=_or_null(_count("Arrays on all chips; null if unlimited.")),
         chips=_count("Chips.", minimum=1),
         replication={"description": "Policy, synchronisation, and copies by weight matrix."},
+    )
+
+
+def _system() -> _Schema:
+    return _object(
+        link=_text("Name of the link between neighbouring chips."),
+        links=_count("Links, one direction each."),
+        link_bytes=_amount("Bytes that all links carry in a step."),
+        busiest_link_bytes=_amount("Bytes that the busiest link carries in a step."),
+        cut_matrices=_count("Weight matrices that lie on several chips."),
+        chips_of={"type": "object", "description": "First and last chip of each weight matrix."},
+    )
+
+
+def _rounds() -> _Schema:
+    return _object(
+        rounds=_count("Rounds in which weights come to the arrays.", minimum=2),
+        writing_s=_amount("Time of a step in which weights are written and read back."),
+        most_writes=_count("How often the weights of a matrix are written in a step, at most."),
+        round_of={
+            "type": "object",
+            "description": "Round of each weight matrix; null for one that is there in all.",
+        },
+    )
+
+
+def _packing() -> _Schema:
+    return _object(
+        arrays_saved=_count("Arrays fewer than if every weight matrix had its own."),
+        shared={
+            "type": "array",
+            "description": "Weight matrices of each array that holds several.",
+        },
     )
 
 
@@ -96,6 +135,7 @@ def _accelerator() -> _Schema:
         ("saved_activation_bytes_spilled", _amount("Saved activations in off-chip memory.")),
         ("critical", _text("What limits the step, in a short sentence.")),
         ("update", {"type": "object", "description": "Energy of a step's updates by component."}),
+        ("algorithm", _algorithm()),
         ("latency_by_limit_s", _map("Step time by what limits it; the sum is step_latency_s.")),
         ("cell_utilisation", {"type": "number", **shares}),
         ("adc_energy_j", _map("Energy of the converters, at each point of the published spread.")),
@@ -128,6 +168,19 @@ def _accelerator() -> _Schema:
     )
 
 
+def _algorithm() -> _Schema:
+    wear = {"type": "object", "additionalProperties": _or_null(_amount("Steps of that array."))}
+    return _object(
+        kind=_text("Update algorithm."),
+        state_bytes=_amount("Digital state of the update algorithm."),
+        state_bytes_off_chip=_amount("Of these, in DRAM."),
+        state_area_m2=_amount("Area of the state in a memory like the activation buffer."),
+        array_area_m2=_amount("Area of the arrays of a chip with their periphery."),
+        pulses_per_step_by_role=_map("Most pulses of a device in a step, by role of its array."),
+        steps_to_wear_out_by_role=wear,
+    )
+
+
 def _baseline() -> _Schema:
     return _object(
         ("optimizer", _text("Optimizer of the step.")),
@@ -157,6 +210,7 @@ def _layer() -> _Schema:
         ("matrix", {"type": ["string", "null"]}),
         ("reason", _text("Why it runs there.")),
         ("busy", {"type": "number", "minimum": 0, "maximum": 1}),
+        ("chip", _count("First of the chips that it is on, from 0, if there are several.")),
         name=_text("Node of the network, or what the row is about."),
         kind=_text("Kind of operator."),
         phase={"enum": list(LAYER_PHASES)},
@@ -192,8 +246,25 @@ def _limit() -> _Schema:
     )
 
 
+def _evaluation() -> _Schema:
+    return _object(
+        latency_s=_amount("Time of one sample's forward pass."),
+        samples_per_s=_amount("Forward passes per second, one sample after the other."),
+        energy_per_sample_j=_amount("Energy of one sample's forward pass, static energy included."),
+        bottleneck=_text("The resource that sets the pace."),
+    )
+
+
 def _difference() -> _Schema:
     return _object(
+        (
+            "by_component_j",
+            {
+                "type": "object",
+                "description": "Cycle less analytic energy of a step, of components that differ.",
+                "additionalProperties": {"type": "number"},
+            },
+        ),
         relative=_number("Step time by the cycle fidelity over that by the analytic one, less 1."),
         by_limit_s={
             "type": "object",
@@ -220,11 +291,58 @@ def _cycle() -> _Schema:
         seconds=_map("What it does with the step: works, or waits for what; the sum is the step."),
     )
     return _object(
+        ("mesh", _mesh()),
+        (
+            "activation_buffer",
+            _map("Most bytes that wait in queues at once, room for them, shares that spill."),
+        ),
         tick_s=_amount("Seconds of a tick, in which the schedule counts."),
         tasks=_count("Tasks of all samples."),
         samples_in_flight=_or_null(_count("Samples on their way at once, at most.", minimum=1)),
         stalls=stalls,
         critical_path=path,
+    )
+
+
+def _mesh() -> _Schema:
+    bit_hops = "Bits times hops of one sample"
+    distance = _object(
+        mean_hops=_amount("Mean distance of two tiles."),
+        bit_hops_per_sample=_amount(f"{bit_hops}."),
+        energy_per_sample_j=_amount("Energy of the mesh for one sample."),
+    )
+    link = _object(
+        link=_text("The tiles that it joins, 'mesh:x,y->x,y'."),
+        utilisation={"type": "number", "minimum": 0, "maximum": 1},
+        bits_per_sample=_amount("Bits of one sample that it carries."),
+        tasks=_map("Of these, bits of the tasks that send most over it."),
+    )
+    tile = _object(
+        x=_count("Column of the mesh."),
+        y=_count("Row of the mesh."),
+        arrays=_map("Arrays that it holds of each weight matrix."),
+    )
+    return _object(
+        ("side", _count("Tiles along a side.", minimum=1)),
+        ("tiles_used", _count("Tiles that hold weights.")),
+        (
+            "copies_bit_hops_per_sample",
+            _object(
+                snake=_amount(f"{bit_hops} between copies that exchange data, along the snake."),
+                placed=_amount("The same as placed."),
+            ),
+        ),
+        ("mean_hops", _amount("Mean distance of copies, weighted by the data they exchange.")),
+        ("bit_hops_per_sample", _amount(f"{bit_hops} on all links of its routes.")),
+        ("energy_per_sample_j", _amount("Energy of the mesh for one sample.")),
+        ("mean_distance", {**distance, "description": "What the analytic estimate takes."}),
+        ("links", {"type": "object", "description": "Links of the mesh, and how many matter."}),
+        ("busiest", {"type": "array", "items": link}),
+        ("tiles", _or_null({"type": "array", "items": tile})),
+        placement={
+            "enum": ["snake", "improved", None],
+            "description": "Rule of placement; null if data travel a mean distance.",
+        },
     )
 
 

@@ -19,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsim.fields import FloatArray, Scalar
-from archsim.simulation.columns import SHARED_RESOURCES, TaskCosts
+from archsim.simulation.chip_spread import CHIP_LINK
+from archsim.simulation.columns import TaskCosts
 from archsim.simulation.program import IntArray, Program
+from archsim.simulation.row_blocks import blocked_finish, row_blocks
 from archsim.workload.training import TaskKind
 
 
@@ -47,7 +49,8 @@ class Timeline:
     samples and `bottleneck_s` are [C, S] per segment; `resource_s` is [C, R]
     busy time per step over `resources`; `bottleneck` [C, S] indexes `resources`.
     `finish_s` [C, T] is when one sample's task ends, counted from its segment's start.
-    `wake_s` [C, S] is the part of `latency_s` in which arrays are switched on.
+    `wake_s` [C, S] is the part of `latency_s` in which arrays are switched on, `writing_s` [C, S]
+    that in which they are written anew.
     """
 
     makespan_s: FloatArray
@@ -61,10 +64,17 @@ class Timeline:
     segments: Segments
     samples: FloatArray
     wake_s: FloatArray
+    writing_s: FloatArray
 
 
-def segment_tasks(program: Program, *, batch_barriers: bool, deferred: bool) -> Segments:
-    """Assign every task to a segment and order the tasks of each segment in waves."""
+def segment_tasks(
+    program: Program, *, batch_barriers: bool, deferred: bool, phase: IntArray | None = None
+) -> Segments:
+    """Assign every task to a segment and order the tasks of each segment in waves.
+
+    All tasks of a `phase` ([T], None: there is but one) come before all of the next; updates are
+    deferred to its end.
+    """
     levels: list[int] = []
     rises = (program.barrier & batch_barriers).tolist()
     for sources, rise in zip(program.predecessors, rises, strict=True):
@@ -75,6 +85,9 @@ def segment_tasks(program: Program, *, batch_barriers: bool, deferred: bool) -> 
         updates = program.select(TaskKind.WEIGHT_GRADIENT)
         last += int(updates.size > 0)
         segment[updates] = last
+    if phase is not None:
+        _, segment = np.unique(phase * (last + 1) + segment, return_inverse=True)
+        last = int(segment[~program.per_step].max(initial=0))
     per_step = np.flatnonzero(program.per_step)
     last += int(per_step.size > 0)
     segment[per_step] = last
@@ -115,40 +128,60 @@ def schedule(
     *,
     pipelined: bool,
     wake_s: Scalar = 0.0,
+    writing_s: FloatArray | None = None,
+    blocks: Scalar = 1.0,
 ) -> Timeline:
     """Makespan and occupancy of a step of `batch` [C, 1] samples.
 
-    `wake_s` is what a segment in which arrays work waits for them to be switched on.
+    `wake_s` is what a segment in which arrays work waits for them to be switched on, `writing_s`
+    [C, S] what it waits for them to be written (None: nothing).  `blocks` is in how many blocks of
+    rows a sample's images are made.
     """
     duration = costs.main_s + costs.transfer_s
-    finish = duration.copy()
-    for tasks, sources, offsets in segments.waves:
-        start = np.maximum.reduceat(finish[:, sources], offsets, axis=1)
-        finish[:, tasks] += start
-    configurations = duration.shape[0]
-    path = np.zeros((configurations, segments.count))
-    rows = np.arange(configurations)[:, None]
-    np.maximum.at(path, (rows, segments.segment[None, :]), finish)
+    finish = _finish(program, segments, duration, np.broadcast_to(blocks, batch.shape)[:, 0])
+    path = _largest(segments, finish)
 
     samples = np.where(segments.per_step[None, :], 1.0, batch)
     largest, bottleneck, resource = _occupancy(program, costs, segments, samples)
     latency = np.maximum(path, largest)
     interval = largest if pipelined else latency
     wake = _waking(program, costs, segments, wake_s)
+    writing = np.zeros_like(wake) if writing_s is None else writing_s
     time = latency + wake + (samples - 1.0) * interval
+    if writing_s is not None:
+        time = time + writing
     return Timeline(
         makespan_s=time.sum(axis=1),
-        latency_s=latency + wake,
+        latency_s=latency + wake + writing,
         interval_s=interval,
         bottleneck_s=largest,
         bottleneck=bottleneck,
-        resources=(*(f"arrays:{name}" for name in program.matrices.names), *SHARED_RESOURCES),
+        resources=(*(f"arrays:{name}" for name in program.matrices.names), *costs.occupancy_s),
         resource_s=resource,
         finish_s=finish,
         segments=segments,
         samples=samples,
         wake_s=wake,
+        writing_s=writing,
     )
+
+
+def _finish(
+    program: Program, segments: Segments, duration: FloatArray, blocks: FloatArray
+) -> FloatArray:
+    """When one sample's tasks end, counted from the start of their segments, [C, T].
+
+    `duration` is [C, T], `blocks` [C] the number of blocks of rows.
+    """
+    finish = duration.copy()
+    for tasks, sources, offsets in segments.waves:
+        start = np.maximum.reduceat(finish[:, sources], offsets, axis=1)
+        finish[:, tasks] += start
+    for count in np.unique(blocks[blocks > 1]).tolist():
+        mine = np.flatnonzero(blocks == count)
+        cut = row_blocks(program, int(count))
+        finish[mine] = blocked_finish(program, segments, duration[mine], cut)
+    return finish
 
 
 def _waking(program: Program, costs: TaskCosts, segments: Segments, wake_s: Scalar) -> FloatArray:
@@ -183,22 +216,25 @@ def _occupancy(
     few segments only, so they are kept as pairs of segment and matrix rather than as a table.
     """
     configurations, matrices = costs.array_s.shape[0], len(program.matrices.names)
-    shared = np.zeros((configurations, segments.count, len(SHARED_RESOURCES)))
     rows = np.arange(configurations)[:, None]
-    for index, name in enumerate(SHARED_RESOURCES):
-        np.add.at(shared[:, :, index], (rows, segments.segment[None, :]), costs.shared_s[name])
+    shared, total = _shared_busy(costs, segments, samples)
     largest = shared.max(axis=2)
     bottleneck = shared.argmax(axis=2) + matrices
-    resource = np.zeros((configurations, matrices + len(SHARED_RESOURCES)))
-    resource[:, matrices:] = (shared * samples[:, :, None]).sum(axis=1)
+    resource = np.zeros((configurations, matrices + total.shape[1]))
+    resource[:, matrices:] = total
     weighted = np.flatnonzero(program.matrix >= 0)
     if not weighted.size:
         return largest, bottleneck, resource
+    if costs.array_of is not None:
+        busy = _busy_arrays(program, costs, segments, costs.array_of)
+        resource[:, :matrices] = (busy * samples[:, :, None]).sum(axis=1)
+        wins = busy.max(axis=2) >= largest
+        bottleneck = np.where(wins, busy.argmax(axis=2), bottleneck)
+        return np.maximum(busy.max(axis=2), largest), bottleneck, resource
 
     keys = segments.segment[weighted] * matrices + program.matrix[weighted]
     pairs, place = np.unique(keys, return_inverse=True)
-    busy = np.zeros((configurations, pairs.size))
-    np.add.at(busy, (rows, place[None, :]), costs.array_s[:, weighted])
+    busy = _sums(place, pairs.size, costs.array_s[:, weighted])
     segment, matrix = np.divmod(pairs, matrices)
     np.add.at(resource, (rows, matrix[None, :]), busy * samples[:, segment])
     present, starts = np.unique(segment, return_index=True)
@@ -212,3 +248,63 @@ def _occupancy(
     bottleneck[:, present] = np.where(wins, first, bottleneck[:, present])
     largest[:, present] = np.where(wins, most, largest[:, present])
     return largest, bottleneck, resource
+
+
+def _sums(index: IntArray, count: int, values: FloatArray) -> FloatArray:
+    """Values ([C, N]) added up by `index` ([N], below `count`), each in the order of N, [C, count]."""
+    rows = values.shape[0]
+    keys = index[None, :] + count * np.arange(rows)[:, None]
+    sums = np.bincount(keys.ravel(), np.ravel(values), minlength=rows * count)
+    return np.asarray(sums, dtype=np.float64).reshape(rows, count)
+
+
+def _largest(segments: Segments, values: FloatArray) -> FloatArray:
+    """The largest of the values ([C, T], none negative) in each segment, [C, S]."""
+    found = np.zeros((values.shape[0], segments.count))
+    if not values.size:
+        return found
+    order = np.argsort(segments.segment, kind="stable")
+    present, starts = np.unique(segments.segment[order], return_index=True)
+    found[:, present] = np.maximum.reduceat(values[:, order], starts, axis=1)
+    return found
+
+
+def _shared_busy(
+    costs: TaskCosts, segments: Segments, samples: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Busy time of each of K shared units by one sample, [C, S, K], and in a step, [C, K].
+
+    Of several chips, or links, each segment has its busiest one, and so has the step.
+    """
+    occupancy, segment, count = costs.occupancy_s, segments.segment, segments.count
+    shared = np.zeros((samples.shape[0], count, len(occupancy)))
+    spread = costs.chips
+    if spread is None:
+        for index, held in enumerate(occupancy.values()):
+            shared[:, :, index] = _sums(segment, count, held)
+        return shared, np.asarray((shared * samples[:, :, None]).sum(axis=1))
+    total = np.zeros((samples.shape[0], len(occupancy)))
+    for c in range(samples.shape[0]):
+        for index, (name, held) in enumerate(occupancy.items()):
+            if name == CHIP_LINK:
+                busy = spread.busy_by_link_s(segment, count, c)
+            else:
+                busy = spread.busy_by_chip_s(held, segment, count, c)
+            shared[c, :, index] = busy.max(axis=1)
+            total[c, index] = (busy * samples[c, :, None]).sum(axis=0).max()
+    return shared, total
+
+
+def _busy_arrays(
+    program: Program, costs: TaskCosts, segments: Segments, array_of: IntArray
+) -> FloatArray:
+    """Busy time of the arrays of each matrix by one sample, [C, S, M], where matrices share arrays.
+
+    Matrices that share an array take turns; their time counts for the first of them.
+    """
+    weighted = np.flatnonzero(program.matrix >= 0)
+    rows = np.arange(array_of.shape[0])[:, None]
+    busy = np.zeros((array_of.shape[0], segments.count, array_of.shape[1]))
+    own = array_of[:, program.matrix[weighted]]
+    np.add.at(busy, (rows, segments.segment[weighted][None, :], own), costs.array_s[:, weighted])
+    return busy

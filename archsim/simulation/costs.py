@@ -7,23 +7,28 @@ Everything here is numpy over [C, T]: C configurations (the stacked architecture
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from archsim.architecture import Architecture
+from archsim.architecture.weight_arrays import structure
 from archsim.fields import FloatArray, Scalar
 from archsim.hardware.crossbar import Direction
 from archsim.mapping import Mapping, effective_pulses
 from archsim.mapping.partition import tile_bits_per_vector
+from archsim.mapping.weight_reads import weight_read
 from archsim.simulation.columns import (
     CostColumns,
     TaskCosts,
     pick,
     pick_place,
+    waiting_s,
 )
 from archsim.simulation.copies import add_per_step_work
 from archsim.simulation.movement import add_digital_data, add_weight_data
 from archsim.simulation.program import IntArray, Program
+from archsim.simulation.transfers import add_algorithm_work
 from archsim.workload.graph import OpKind
 from archsim.workload.training import TaskKind
 
@@ -47,11 +52,14 @@ def task_costs(
     _vector_work(build, program, architecture)
     add_weight_data(build, program, architecture, mapping)
     add_digital_data(build, program, architecture)
+    add_algorithm_work(build, program, architecture, mapping, batch)
     add_per_step_work(build, program, architecture, mapping, batch)
-    # Memory streams overlap with computing; only what they take beyond it is waiting for data.
-    stream = np.maximum(build.shared["activation_buffer"], build.shared["dram"])
-    transfer = build.latency + np.maximum(stream - build.main, 0.0)
-    return TaskCosts(build.main, transfer, build.array, build.shared, build.energy)
+    staged = architecture.schedule.data == "staged"
+    transfer = build.latency + waiting_s(build.shared, build.main, staged=staged)
+    costs = TaskCosts(build.main, transfer, build.array, build.shared, build.energy, staged=staged)
+    if not structure(architecture).transfers:
+        return costs
+    return replace(costs, transfers_s=build.transfers, state_bits=build.state_bits)
 
 
 def _read_tasks(program: Program, *, transposed: bool) -> IntArray:
@@ -69,18 +77,18 @@ def _vectors_per_copy(program: Program, columns: IntArray, copies: FloatArray) -
 def _analog_reads(
     build: CostColumns, program: Program, architecture: Architecture, mapping: Mapping
 ) -> None:
-    crossbar = architecture.crossbar
     for direction in Direction:
         columns = _read_tasks(program, transposed=direction is Direction.TRANSPOSED)
         if not columns.size:
             continue
         matrices = program.matrix[columns]
         on = pick(mapping.on_array, mapping, matrices)
-        cost = crossbar.read_cost(pick_place(mapping, matrices), direction)
+        cost = weight_read(architecture, pick_place(mapping, matrices), direction)
         reads = _vectors_per_copy(program, columns, pick(mapping.copies, mapping, matrices))
         steps = program.serial_steps[columns]
         feed = _tile_buffer_s(architecture, mapping, matrices, direction)
-        interval = np.maximum(cost.interval_s, feed)
+        staged = architecture.schedule.data == "staged"
+        interval = cost.interval_s + feed if staged else np.maximum(cost.interval_s, feed)
         last = np.maximum(cost.latency_s - cost.interval_s, 0.0)
         build.main[:, columns] += on * steps * (reads * interval + last)
         build.array[:, columns] += on * steps * reads * interval
@@ -119,7 +127,11 @@ def _analog_updates(
     of_matrix = program.matrices.updates[matrices]
     signs = program.input_signs[columns]
     pulses = effective_pulses(architecture, of_matrix, signs, copies)
+    each = structure(architecture).per_vector.parallel_updates
+    if not np.any(each):
+        return
     cost = architecture.crossbar.update_cost(pick_place(mapping, matrices), pulses)
+    vectors = each * vectors
     if architecture.mapping.sync == "average":
         taken, energy_vectors = np.ceil(vectors / copies), vectors + 0.0 * copies
     else:

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from archsim.algorithm.operations import Role
 from archsim.architecture import Architecture
 from archsim.fields import FloatArray, Scalar, stack
-from archsim.mapping import Mapping, effective_pulses, mapping_candidates
-from archsim.mapping.averaging import averaging
+from archsim.mapping import Mapping, fits, mapping_candidates
+from archsim.simulation.accumulation import spread_over_minibatches
+from archsim.simulation.algorithm_state import (
+    AlgorithmState,
+    add_state_traffic,
+    algorithm_state,
+)
 from archsim.simulation.analytic import Segments, Timeline, schedule, segment_tasks
+from archsim.simulation.chip_spread import CHIP_LINKS, ChipSpread
+from archsim.simulation.chips import over_chips, ways_of_cutting
 from archsim.simulation.columns import TaskCosts
 from archsim.simulation.costs import task_costs
 from archsim.simulation.memory import Memory, add_spills, memory
-from archsim.simulation.program import BoolArray, Program
+from archsim.simulation.power import with_power_caps
+from archsim.simulation.program import BoolArray, IntArray, Program
+from archsim.simulation.pulses import pulses_by_role
+from archsim.simulation.rounds import phases_of, with_writing, writing_s, written_pulses
+from archsim.simulation.side_by_side import row_of, side_by_side
 from archsim.simulation.static import static_energy_j
 from archsim.workload.training import TaskKind
 
@@ -27,7 +39,8 @@ class Estimate:
 
     `energy_j` is by component [C, T] per SAMPLE (per step for per-step tasks); `step_energy_j` [C]
     includes static energy.  `static_power_w` (mean over the step) and `area_m2` are by component, each [C].
-    `pulses_per_step` [C, M] is what a device of each matrix takes in one step.
+    `pulses_per_step` [C, M] is what a device of each matrix takes in one step, the most of
+    `pulses_by_role`, and `state` what the update algorithm keeps digitally.
     `stored_bits` [C] is what is kept at once between tasks, `spilled_share` [C] the part in DRAM.
     `fits` says whether the arrays suffice; where they do not, times and energies are meaningless.
     """
@@ -49,12 +62,14 @@ class Estimate:
     spilled_share: FloatArray
     staleness_samples: FloatArray
     pulses_per_step: FloatArray
+    pulses_by_role: MappingType[Role, FloatArray]
+    state: AlgorithmState
 
     @property
     def array_utilisation(self) -> FloatArray:
         """Busy time of arrays over all arrays of the chip and the step, [C]."""
         busy_s = self.timeline.resource_s[:, : len(self.program.matrices.names)]
-        arrays = self.mapping.arrays_per_copy * self.mapping.copies * self.mapping.on_array
+        arrays = self.mapping.arrays
         available = self.arrays_available * self.step_latency_s
         return np.asarray((busy_s * arrays).sum(axis=1) / available)
 
@@ -72,17 +87,28 @@ def estimate(
     batch = np.asarray(batches, dtype=np.float64).reshape(-1, 1)
     policy = architecture.schedule
     barriers = policy.batchnorm == "batch" and bool(program.barrier.any())
-    segments = segment_tasks(program, batch_barriers=barriers, deferred=policy.update == "deferred")
 
-    hop_m = architecture.hop_m
+    def segmented(phase: IntArray | None) -> Segments:
+        deferred = policy.update == "deferred"
+        return segment_tasks(program, batch_barriers=barriers, deferred=deferred, phase=phase)
+
+    at_once, hop_m = segmented(None), architecture.hop_m
 
     def price(mapping: Mapping) -> _Priced:
-        return _price(program, architecture, mapping, segments, batch, hop_m)
+        phase = phases_of(program, mapping)
+        segments = at_once if phase is None else segmented(phase)
+        repeated = np.broadcast_to(batch, (mapping.copies.shape[0], 1))
+        return _price(program, architecture, mapping, (segments, phase), repeated, hop_m)
 
-    by_unit = [
-        _fastest([price(mapping) for mapping in mappings], price)
-        for mappings in mapping_candidates(architecture, program.matrices, batch)
-    ]
+    candidates = mapping_candidates(architecture, program.matrices, batch)
+    if batch.size == 1 and architecture.mapping.overflow != "reprogram":
+        # Rounds of writing would differ from row to row.
+        priced = price(side_by_side([mapping for mappings in candidates for mapping in mappings]))
+        rows = iter(range(priced.fits.size))
+        choices = [[row_of(priced, next(rows)) for _ in mappings] for mappings in candidates]
+    else:
+        choices = [[price(mapping) for mapping in mappings] for mappings in candidates]
+    by_unit = [_fastest(same_units, price) for same_units in choices]
     return _totals(program, architecture, _cheapest(by_unit, price), batch)
 
 
@@ -94,6 +120,7 @@ class _Priced:
     costs: TaskCosts
     timeline: Timeline
     kept: Memory
+    state: AlgorithmState
     fits: BoolArray
     dynamic_j: FloatArray
 
@@ -102,35 +129,78 @@ def _price(
     program: Program,
     architecture: Architecture,
     mapping: Mapping,
-    segments: Segments,
+    parts: tuple[Segments, IntArray | None],
     batch: FloatArray,
     hop_m: Scalar,
 ) -> _Priced:
+    """`parts` are the segments and, if arrays are written anew in the step, the phase of each task."""
+    segments, phase = parts
     pipelined = architecture.schedule.mode == "pipelined"
-    costs = task_costs(program, architecture, mapping, batch, hop_m)
+    uncapped = task_costs(program, architecture, mapping, batch, hop_m)
+    uncapped = spread_over_minibatches(uncapped, program, architecture.schedule.accumulate)
     gating = architecture.chip.power_gating
     wake_s = 0.0 if gating is None else gating.wake_s
+    writing = None
+    if phase is not None:
+        writing = writing_s(program, architecture, mapping, segments, phase)
 
     def timed(costs: TaskCosts) -> Timeline:
-        return schedule(program, costs, segments, batch, pipelined=pipelined, wake_s=wake_s)
+        return schedule(
+            program,
+            costs,
+            segments,
+            batch,
+            pipelined=pipelined,
+            wake_s=wake_s,
+            writing_s=writing,
+            blocks=architecture.schedule.row_blocks,
+        )
 
+    def finished(costs: TaskCosts, spread: ChipSpread | None) -> TaskCosts:
+        costs = over_chips(costs, program, architecture, spread)
+        if mapping.array_of is not None:
+            costs = replace(costs, array_of=mapping.array_of)
+        costs = with_power_caps(costs, program, architecture, mapping)
+        return costs if phase is None else with_writing(costs, program, architecture, mapping)
+
+    spread: ChipSpread | None = None
+    for other in ways_of_cutting(program, architecture, mapping, uncapped):
+        if spread is None:
+            spread = other
+            continue
+        ways = [timed(finished(uncapped, way)).makespan_s for way in (spread, other)]
+        spread = spread.where(ways[0] <= ways[1], other)
+    costs = finished(uncapped, spread)
     timeline = timed(costs)
-    kept = memory(program, architecture, timeline, batch)
-    if kept.spilled_share.any():
-        costs = add_spills(costs, architecture, kept)
+    kept = memory(program, architecture, timeline, batch, mapping.chips)
+    state = algorithm_state(program, architecture, mapping, kept)
+    moved = add_spills(uncapped, architecture, kept)
+    moved = add_state_traffic(moved, architecture, state)
+    if moved is not uncapped:
+        costs = finished(moved, spread)
         timeline = timed(costs)
-    needed = (mapping.arrays_per_copy * mapping.on_array).sum(axis=1)
-    available = np.asarray(architecture.arrays_available, dtype=np.float64).reshape(-1)
-    repeats = np.where(program.per_step[None, :], 1.0, batch)
-    dynamic = [(energy * repeats).sum(axis=1) for energy in costs.energy_j.values()]
     return _Priced(
-        mapping, costs, timeline, kept, np.asarray(needed <= available), np.sum(dynamic, axis=0)
+        mapping,
+        costs,
+        timeline,
+        kept,
+        state,
+        fits(architecture, mapping),
+        _dynamic_j(program, costs, batch),
     )
 
 
+def _dynamic_j(program: Program, costs: TaskCosts, batch: FloatArray) -> FloatArray:
+    """Energy of a step that tasks ask for, [C]."""
+    repeats = np.where(program.per_step[None, :], 1.0, batch)
+    parts = [(energy * repeats).sum(axis=1) for energy in costs.energy_j.values()]
+    return np.asarray(np.sum(parts, axis=0))
+
+
 def _fastest(choices: list[_Priced], price: Callable[[Mapping], _Priced]) -> _Priced:
-    """Of several numbers of copies, the fastest for each configuration."""
-    return _best(choices, [c.timeline.makespan_s for c in choices], price)
+    """Of several numbers of copies, the fastest that fits for each configuration."""
+    cost = [np.where(c.fits, c.timeline.makespan_s, np.inf) for c in choices]
+    return _best(choices, cost, price)
 
 
 def _cheapest(choices: list[_Priced], price: Callable[[Mapping], _Priced]) -> _Priced:
@@ -178,35 +248,22 @@ def _staleness(
     return worst
 
 
-def _pulses(
-    architecture: Architecture, program: Program, mapping: Mapping, batch: FloatArray
-) -> FloatArray:
-    """Pulses that one device takes per step, [C, M].
-
-    Each sample gives vectors * BL * p_x * p_error coincidences; averaging the copies writes each
-    device once per interval.
-    """
-    table = program.matrices
-    average = architecture.mapping.sync == "average"
-    share = mapping.copies if average else np.ones_like(mapping.copies)
-    pulses = effective_pulses(architecture, table.updates, table.input_signs, mapping.copies)
-    both = pulses.probability_x * pulses.probability_error
-    trained = table.updates / share * architecture.update.train_length * both * batch
-    written = (mapping.copies > 1) * average * (table.updates > 0)
-    rewrite = averaging(architecture, mapping.place, batch).pulses
-    rewrite = rewrite / architecture.mapping.sync_interval
-    return np.asarray((trained + written * rewrite) * mapping.on_array)
-
-
 def _totals(
     program: Program, architecture: Architecture, chosen: _Priced, batch: FloatArray
 ) -> Estimate:
     timeline, mapping = chosen.timeline, chosen.mapping
-    areas = _areas(architecture, batch.shape[0])
+    areas = _areas(architecture, mapping.chips)
+    # Again, so that a sum does not depend on what else was priced beside it.
+    dynamic_j = _dynamic_j(program, chosen.costs, batch)
+    pulses = pulses_by_role(architecture, program, mapping, batch)
+    if mapping.round_of is not None:
+        anew = written_pulses(architecture, mapping)
+        pulses = {role: taken + anew for role, taken in pulses.items()}
     static = static_energy_j(program, architecture, mapping, chosen.costs, timeline)
     available = np.broadcast_to(
         np.asarray(architecture.arrays_available, dtype=np.float64), batch.shape
     )[:, 0]
+    available = available * mapping.chips
     return Estimate(
         program=program,
         mapping=mapping,
@@ -216,22 +273,28 @@ def _totals(
         arrays_available=available,
         fits=chosen.fits,
         step_latency_s=timeline.makespan_s,
-        step_energy_j=chosen.dynamic_j + sum(static.values()),
-        dynamic_energy_j=chosen.dynamic_j,
+        step_energy_j=dynamic_j + sum(static.values()),
+        dynamic_energy_j=dynamic_j,
         static_power_w={name: j / timeline.makespan_s for name, j in static.items()},
         area_by_component_m2=areas,
         area_m2=np.asarray(sum(areas.values())),
         stored_bits=chosen.kept.stored_bits,
         spilled_share=chosen.kept.spilled_share,
         staleness_samples=_staleness(architecture, program, timeline, batch),
-        pulses_per_step=_pulses(architecture, program, mapping, batch),
+        pulses_per_step=np.maximum.reduce(list(pulses.values())),
+        pulses_by_role=pulses,
+        state=chosen.state,
     )
 
 
-def _areas(architecture: Architecture, configurations: int) -> dict[str, FloatArray]:
-    """Chip area by component, each [C]."""
-    shape = (configurations, 1)
-    return {
-        name: np.broadcast_to(np.asarray(area, dtype=np.float64), shape)[:, 0].copy()
+def _areas(architecture: Architecture, chips: IntArray) -> dict[str, FloatArray]:
+    """Area of `chips` [C] chips by component, each [C]."""
+    shape = (chips.size, 1)
+    found = {
+        name: np.broadcast_to(np.asarray(area, dtype=np.float64), shape)[:, 0] * chips
         for name, area in architecture.area_by_component_m2().items()
     }
+    if architecture.system is not None and (chips > 1).any():
+        each = np.broadcast_to(np.asarray(architecture.system.link.area_m2), shape)[:, 0]
+        found[CHIP_LINKS] = np.asarray(each * architecture.system.links(chips))
+    return found

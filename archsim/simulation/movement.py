@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from archsim.architecture import Architecture
+from archsim.architecture.weight_arrays import arrays_per_weight, structure
 from archsim.fields import FloatArray
 from archsim.hardware.crossbar import Placement
 from archsim.mapping import Mapping
@@ -17,6 +18,7 @@ from archsim.simulation.columns import (
     pick_place,
     use_activation_buffer,
     use_dram,
+    use_host_link,
 )
 from archsim.simulation.program import BoolArray, IntArray, Program
 from archsim.workload.graph import OpKind
@@ -49,9 +51,7 @@ def add_weight_data(
     build: CostColumns, program: Program, architecture: Architecture, mapping: Mapping
 ) -> None:
     """Activations and errors of weight matmuls: buffer, mesh, tile buffers."""
-    kinds = (TaskKind.FORWARD, TaskKind.INPUT_GRADIENT, TaskKind.WEIGHT_GRADIENT)
-    columns = program.select(*kinds)
-    columns = columns[program.matrix[columns] >= 0]
+    columns = _weight_tasks(program)
     if not columns.size:
         return
     flow = _flow(program, architecture, mapping, columns)
@@ -74,6 +74,8 @@ def _flow(
     on, place = pick(mapping.on_array, mapping, matrices), pick_place(mapping, matrices)
     numbers = architecture.numbers
     update = np.array([program.kind[c] is TaskKind.WEIGHT_GRADIENT for c in columns])
+    if not np.any(structure(architecture).per_vector.parallel_updates):
+        on = np.where(update, 0.0, on)  # vectors go to the matrix unit, no array takes them
     # An input gradient is already marked as a transposed use of its matrix.
     swapped = program.transposed[columns]
     to_tiles, from_tiles = tile_spread(place, architecture.tile.arrays)
@@ -111,14 +113,45 @@ def _use_mesh(
     bit_hops = flow.inputs * mesh.spread_hops(flow.into)
     bit_hops = bit_hops + other_side * mesh.spread_hops(flow.out_of)
     matrices = program.matrix[columns]
-    arrays = pick(mapping.arrays_per_copy * mapping.copies, mapping, matrices)
+    # Beside those that hold a weight for reads or updates, other arrays take in no vectors.
+    weights = mapping.arrays_per_copy / arrays_per_weight(architecture)
+    arrays = pick(weights * mapping.copies, mapping, matrices)
     ports = np.ceil(arrays / architecture.tile.arrays)
-    # A recurrent product sends its vectors step by step, each over all the hops.
-    hops = mesh.spread_hops(np.maximum(flow.into, flow.out_of)) * program.serial_steps[columns]
+    hops = _hops_waited(program, architecture, flow)
     through_ports = flow.inputs * flow.into + other_side * flow.out_of
     build.latency[:, columns] += mesh.latency_s(through_ports, hops, ports)
     build.shared["mesh"][:, columns] += mesh.occupancy_s(bit_hops)
     build.add_energy("mesh", columns, mesh.energy_j(bit_hops, build.hop_m))
+
+
+def _hops_waited(program: Program, architecture: Architecture, flow: _Flow) -> FloatArray:
+    """Hops that data of each task wait for, one after the other, [C, len(columns)].
+
+    A recurrent product sends its vectors step by step, each over all the hops.
+    """
+    hops = architecture.mesh.spread_hops(np.maximum(flow.into, flow.out_of))
+    return np.asarray(hops * program.serial_steps[flow.columns])
+
+
+def mean_distance_latency_s(
+    program: Program, architecture: Architecture, mapping: Mapping
+) -> FloatArray:
+    """The part of each task's duration that is its data's hops at the mean distance, [C, T]."""
+    found = np.zeros((mapping.copies.shape[0], program.size))
+    columns = _weight_tasks(program)
+    if columns.size:
+        flow = _flow(program, architecture, mapping, columns)
+        moving = (flow.inputs + flow.errors + flow.outputs) > 0
+        hops = _hops_waited(program, architecture, flow)
+        found[:, columns] = moving * hops * architecture.mesh.hop_latency_s
+    return found
+
+
+def _weight_tasks(program: Program) -> IntArray:
+    """Reads and updates of weight matrices."""
+    kinds = (TaskKind.FORWARD, TaskKind.INPUT_GRADIENT, TaskKind.WEIGHT_GRADIENT)
+    columns = program.select(*kinds)
+    return np.asarray(columns[program.matrix[columns] >= 0])
 
 
 def _use_tile_buffers(
@@ -168,7 +201,14 @@ def add_digital_data(build: CostColumns, program: Program, architecture: Archite
     bits = program.parameter_elements[small] * numbers.parameter_bits
     use_activation_buffer(build, architecture, small, bits, 0.0 * bits)
     from_dram = np.where(tables, program.parameter_elements * numbers.parameter_bits, 0.0)
-    from_dram = from_dram + program.host_elements * numbers.activation_bits
+    from_host = np.asarray(program.host_elements * numbers.activation_bits)
+    if architecture.host_link is None:
+        from_dram = from_dram + from_host
+    else:
+        from_host = np.atleast_2d(from_host)
+        first = np.flatnonzero(from_host.any(axis=0))
+        use_host_link(build, architecture.host_link, first, from_host[:, first])
+    from_dram = np.atleast_2d(from_dram)
     columns = np.flatnonzero(from_dram.any(axis=0))
     use_dram(build, architecture, columns, np.asarray(from_dram)[:, columns])
     # Rows that are looked up and the network's input are waited for; spills are fetched ahead.

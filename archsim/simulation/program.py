@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from archsim.fields import FloatArray
 from archsim.hardware.digital import OPERATIONS
 from archsim.mapping import MatrixTable
+from archsim.simulation.image_rows import ImageRows, image_rows
 from archsim.workload.collecting import collection_paused
 from archsim.workload.graph import (
     NO_WORK,
@@ -71,7 +72,7 @@ class Program:
     `kind` and `op_kind` are names per task; `matrix` is -1 for tasks without a weight matrix.
     `work` is [T, 8] in the order of `OPERATIONS`.  `edge_from` / `edge_to` are the dependences of
     one sample, of which `edge_data` carry data (the others only order).  `barrier` tasks need the whole minibatch; `per_step` tasks happen once per
-    minibatch.  `table_share` is the share of embedding tables among the parameters that a digital
+    minibatch.  `image` says which tasks make an image row by row.  `table_share` is the share of embedding tables among the parameters that a digital
     optimizer updates.  The last M tasks keep the copies of each matrix equal (and step the weights of
     matrices that are held digitally).
     """
@@ -101,6 +102,7 @@ class Program:
     matrices: MatrixTable
     errors_stored: FloatArray
     table_share: float
+    image: ImageRows
 
     @property
     def size(self) -> int:
@@ -186,6 +188,7 @@ def lower(training: TrainingGraph) -> Program:
         matrices=table,
         errors_stored=column(_errors_stored(workload, tasks)),
         table_share=_table_share(training),
+        image=image_rows(workload, tasks, edges, extra),
     )
 
 
@@ -280,6 +283,7 @@ def _matrix_table(
     size = len(index)
     reads = {False: np.zeros(size), True: np.zeros(size)}
     updates, signs, bound = np.zeros(size), np.ones(size), np.ones(size)
+    uses = np.zeros(size)
     for task in tasks:
         if task.weight is None:
             continue
@@ -290,6 +294,7 @@ def _matrix_table(
             signs[m] = max(signs[m], 2.0 if task.input_signed else 1.0)
         else:
             reads[use.transposed][m] += vectors
+        uses[m] += task.kind is TaskKind.FORWARD
         bound[m] = max(bound[m], np.ceil(vectors / use.sequential_steps))
     matrices = list(workload.matrices.values())
     return MatrixTable(
@@ -304,6 +309,7 @@ def _matrix_table(
         input_signs=signs,
         vectors_bound=bound,
         computed=np.array([m.computed for m in matrices], dtype=np.bool_),
+        uses=uses,
     )
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from archsim.algorithm.operations import Role
 from archsim.architecture import Architecture
+from archsim.architecture.weight_arrays import arrays_per_weight, weight_arrays
 from archsim.fields import FloatArray, Scalar
 from archsim.hardware.crossbar import Bystanders, Placement, PulseStatistics
 from archsim.mapping import Mapping
@@ -32,16 +34,22 @@ def programming(architecture: Architecture, mapping: Mapping) -> Programming:
     """Write every weight of every copy once, after calibrating the references.
 
     The rows of an array one after the other, all arrays in parallel; without power gating of the
-    rest, whose leakage is not counted here.
+    rest, whose leakage is not counted here.  Every array of a weight is written and has its
+    references set, one after the other; a fast array that is read against its symmetry points is
+    led to them by alternating pulses on all of its devices.
     """
     scheme, place = architecture.programming, mapping.place
     copies = mapping.copies * mapping.on_array
+    arrays = arrays_per_weight(architecture)
     each = scheme.pulses / scheme.passes
     row = row_write(architecture, place, each, 1.0)
     rows = np.minimum(place.inputs * place.blocks_per_array, architecture.array.rows)
-    seconds = scheme.passes * rows * row.seconds * (copies > 0)
-    written = scheme.passes * place.inputs * copies
+    seconds = arrays * scheme.passes * rows * row.seconds * (copies > 0)
+    written = arrays * scheme.passes * place.inputs * copies
     calibration_s, calibration_j = _calibration(architecture, place)
+    led_s, led_j = _led_to_symmetry(architecture, place)
+    calibration_s = arrays * calibration_s + led_s
+    calibration_j = arrays * calibration_j + led_j
     return Programming(
         seconds=_largest(np.asarray(seconds), copies),
         energy_j={
@@ -55,6 +63,16 @@ def programming(architecture: Architecture, mapping: Mapping) -> Programming:
 
 def _largest(values: FloatArray, like: FloatArray) -> FloatArray:
     return np.asarray(np.broadcast_to(values, like.shape).max(axis=1, initial=0.0))
+
+
+def _led_to_symmetry(architecture: Architecture, place: Placement) -> tuple[Scalar, Scalar]:
+    """Time and energy of alternating pulses on all devices of the fast array, if it needs them."""
+    if not any(array.role is Role.REFERENCE for array in weight_arrays(architecture)):
+        return 0.0, 0.0
+    one = np.ones_like(np.asarray(place.inputs))
+    train = architecture.crossbar.update_cost(place, PulseStatistics(one, one, one, one))
+    trains = np.ceil(architecture.programming.calibration_pulses / architecture.update.train_length)
+    return trains * train.duration_s, trains * sum(train.energy_j.values())
 
 
 def _calibration(architecture: Architecture, place: Placement) -> tuple[Scalar, Scalar]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from archsim.architecture import Architecture
 from archsim.architecture.static_power import static_power
@@ -10,7 +11,7 @@ from archsim.fields import FloatArray, Scalar
 from archsim.mapping import Mapping
 from archsim.simulation.analytic import Timeline, segment_times, working_segments
 from archsim.simulation.columns import TaskCosts
-from archsim.simulation.program import Program
+from archsim.simulation.program import IntArray, Program
 
 
 def static_energy_j(
@@ -24,20 +25,26 @@ def static_energy_j(
     on = None
     if architecture.chip.power_gating is not None:
         on = _array_seconds(program, mapping, costs, timeline)
-    return static_energy_over(architecture, timeline.makespan_s, on)
+    return static_energy_over(architecture, timeline.makespan_s, on, mapping.chips)
 
 
 def static_energy_over(
-    architecture: Architecture, step_s: FloatArray, on: tuple[FloatArray, FloatArray] | None
+    architecture: Architecture,
+    step_s: FloatArray,
+    on: tuple[FloatArray, FloatArray] | None,
+    chips: IntArray,
 ) -> dict[str, FloatArray]:
-    """Static energy of a step of `step_s` [C] by component, each [C].
+    """Static energy of a step of `step_s` [C] on `chips` [C] chips by component, each [C].
 
     With power gating `on` says for how many arrays times seconds arrays are switched on, and how
     many arrays are switched on, both [C]; without (None) all of them always are.
     """
     power, gating = static_power(architecture), architecture.chip.power_gating
-    found = {name: _column(value, step_s) * step_s for name, value in power.chip_w.items()}
-    arrays = _column(architecture.arrays_available, step_s)
+    found = {name: _column(value, step_s) * step_s * chips for name, value in power.chip_w.items()}
+    if architecture.system is not None and (chips > 1).any():
+        link_w = _column(architecture.system.link.static_power_w, step_s)
+        found["static_chip_links"] = link_w * architecture.system.links(chips) * step_s
+    arrays = _column(architecture.arrays_available, step_s) * chips
     if gating is None or on is None:
         powered_s, woken = arrays * step_s, None
     else:
@@ -67,9 +74,19 @@ def _array_seconds(
     """
     times = segment_times(timeline)
     works = working_segments(program, costs, timeline.segments)
-    arrays = mapping.arrays_per_copy * mapping.copies * mapping.on_array
+    if mapping.array_of is not None:
+        works = _shared_work(works, mapping.array_of)
+    arrays = mapping.arrays
     on_s = np.einsum("cs,csm,cm->c", times, works, arrays)
     before = np.zeros_like(works)
     before[:, 1:] = works[:, :-1]
     woken = np.einsum("csm,cm->c", works & ~before, arrays)
     return np.asarray(on_s), np.asarray(woken)
+
+
+def _shared_work(works: NDArray[np.bool_], array_of: IntArray) -> NDArray[np.bool_]:
+    """The first of the matrices that share an array works where any of them does, [C, S, M]."""
+    found = np.zeros_like(works)
+    configuration, segment, matrix = np.nonzero(works)
+    found[configuration, segment, array_of[configuration, matrix]] = True
+    return found

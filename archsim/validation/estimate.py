@@ -38,6 +38,7 @@ class CircuitClass(StrEnum):
 Measure: TypeAlias = Literal["energy", "area", "time", "count", "ratio"]
 Basis: TypeAlias = Literal["prediction", "rollup"]
 Factors: TypeAlias = Mapping[CircuitClass, float]
+Part: TypeAlias = tuple[CircuitClass, float]
 NO_FACTORS: Factors = MappingProxyType({})
 
 
@@ -91,7 +92,7 @@ def total(value: float, unit: str, measure: Measure, basis: Basis) -> Estimate:
     return Estimate({CircuitClass.PUBLISHED: value}, unit, measure, basis)
 
 
-def summed(parts: Iterable[tuple[CircuitClass, float]]) -> dict[CircuitClass, float]:
+def summed(parts: Iterable[Part]) -> dict[CircuitClass, float]:
     """Parts of equal class added up, in the order of the classes; zeros are left out."""
     sums: dict[CircuitClass, float] = {}
     for name, part in parts:

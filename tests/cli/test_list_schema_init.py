@@ -31,6 +31,7 @@ FILES = {
     "arch": lambda: data_folder("arch_configs") / "protonic_256.yaml",
     "gpu": lambda: data_folder("arch_configs") / "gpu" / "h100.yaml",
     "published": lambda: data_folder("arch_configs") / "published" / "puma.yaml",
+    "recipe": lambda: data_folder("recipes") / "mnist_rpu.yaml",
     "workload": lambda: data_folder("workloads") / "resnet50.yaml",
     "study": lambda: Path(__file__).parents[2] / "archsim" / "cli" / "examples" / "study.yaml",
 }
@@ -72,6 +73,12 @@ def test_algorithms_are_listed(archsim_here: Runner) -> None:
     ]
     assert set(chips) <= {entry["name"] for entry in found}
     assert all(entry["description"].endswith(".") for entry in found)
+    by_name = {entry["name"]: entry for entry in found}
+    assert by_name["sgd"]["arrays"] == ["weight"]
+    assert by_name["tiki_taka_v2"]["arrays"] == ["fast", "slow", "reference"]
+    assert by_name["agad"]["state_words_per_weight"] > 3
+    known = load_references()
+    assert all(entry["source"] in known for entry in found)
 
 
 def test_the_bibliography_is_no_architecture(archsim_here: Runner) -> None:

@@ -41,6 +41,17 @@ CASES: dict[str, dict[str, Any]] = {
         "periphery.supply": {"extends": "supplies/pump", "firing_share": 0.001},
     },
     "no room": {"activation_buffer.capacity": "1 kB"},
+    "state in DRAM": {
+        "activation_buffer.capacity": "1 kB",
+        "algorithm": {"kind": "tiki_taka_v2", "reference": "zero"},
+    },
+    "two chips": {
+        "mesh.side": 3,
+        "mapping.overflow": "multi_chip",
+        "system": {"link": {"extends": "links/ucie"}, "max_chips": 100},
+    },
+    "rounds": {"mesh.side": 3, "mapping.overflow": "reprogram"},
+    "shared": {"mapping.packing": "shared_arrays", "mapping.replication": "none"},
     "long life": {"device.endurance_pulses": "1e12"},
     "steep field law": {"device.field_law.hop_distance": "5 nm"},
     "forgetful": {"device.retention.per_decade": 0.5, "device.retention.start": "1 us"},

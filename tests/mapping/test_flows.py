@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archsim.mapping.flows import Slices, Transfers, multicasts, reductions
+from archsim.mapping.flows import (
+    Entries,
+    Slices,
+    Transfers,
+    copy_chains,
+    entries,
+    multicasts,
+    reductions,
+)
 from archsim.mapping.layout import TileLayout, lay_out
 from archsim.mapping.placement import TilePlacement, snake
 from archsim.mapping.routing import Flows, link_bits, route
@@ -123,3 +133,74 @@ def test_transfers_of_matrices_that_are_not_on_arrays_have_no_flows() -> None:
     assert flows.bits.size == 0
     assert link_bits(route(flows, 2), flows.bits).sum() == 0.0
     assert reductions(slices, np.array([1]), np.array([3.0]), off)[0].bits.size == 0
+
+
+@given(case=cases(), held_in=st.integers(2, 3), data=st.data())
+def test_arrays_that_hold_the_same_weights_count_as_one_place(
+    case: tuple[TileLayout, TilePlacement, Grid], held_in: int, data: st.DataObject
+) -> None:
+    """With as many times more arrays on a tile, all slices are where they were."""
+    layout, _, grid = case
+    per_tile = data.draw(st.integers(1, 6))
+    rows, cols, groups = grid
+    arrays, copies = (rows * cols * groups).astype(float), layout.copies.astype(float)
+    one = lay_out(arrays, copies, per_tile, 10_000)
+    several = lay_out(held_in * arrays, copies, held_in * per_tile, 10_000)
+    assert one.slots == several.slots
+    side = int(np.ceil(np.sqrt(one.slots)))
+    placement = TilePlacement(side, snake(side)[: one.slots], 0.0, 0.0)
+    found = [
+        reductions(
+            Slices(each, placement, *grid),
+            np.flatnonzero(copies),
+            np.ones(np.count_nonzero(copies)),
+            np.zeros(np.count_nonzero(copies), dtype=np.bool_),
+        )[0]
+        for each in (one, several)
+    ]
+    for name in ("root", "leaf_flow", "leaf"):
+        assert getattr(found[0], name).tolist() == getattr(found[1], name).tolist()
+
+
+@given(case=cases())
+def test_copies_exchange_all_of_their_arrays_with_the_next(
+    case: tuple[TileLayout, TilePlacement, Grid],
+) -> None:
+    """Both ways along the chain, array by array: the same as a loop over arrays."""
+    layout, placement, _ = case
+    matrices = np.flatnonzero(layout.copies)
+    flows, use = copy_chains(layout, placement, matrices, 6.0 * np.ones(matrices.size))
+    expected: dict[tuple[int, int, int], float] = {}
+    tile = np.repeat(placement.tile[layout.piece_slot], layout.piece_arrays)
+    begin = np.cumsum(layout.copy_arrays) - layout.copy_arrays
+    for u, matrix in enumerate(matrices):
+        own = np.flatnonzero(layout.copy_matrix == matrix)
+        for before, after in itertools.pairwise(own):
+            arrays = int(layout.copy_arrays[before])
+            for k in range(arrays):
+                a, b = int(tile[begin[before] + k]), int(tile[begin[after] + k])
+                for ends in ((u, a, b), (u, b, a)):
+                    expected[ends] = expected.get(ends, 0.0) + 6.0 / arrays
+    found: dict[tuple[int, int, int], float] = {}
+    for u, root, leaf, bits in zip(use, flows.root, flows.leaf, flows.bits, strict=True):
+        key = (int(u), int(root), int(leaf))
+        found[key] = found.get(key, 0.0) + float(bits)
+    assert found == {key: pytest.approx(bits) for key, bits in expected.items()}
+
+
+@given(case=cases(), to_columns=st.booleans(), every=st.booleans())
+def test_entries_come_from_the_edge_in_the_row_of_a_slice(
+    case: tuple[TileLayout, TilePlacement, Grid], to_columns: bool, every: bool
+) -> None:
+    """All bits reach each matrix, once or once for each copy, from x = 0."""
+    layout, placement, grid = case
+    slices = Slices(layout, placement, *grid)
+    matrices = np.flatnonzero(layout.copies)
+    flags = np.ones(matrices.size, dtype=np.bool_)
+    data = Entries(matrices, 5.0 * np.ones(matrices.size), flags & to_columns, flags & every)
+    flows, entry = entries(slices, data, placement.side)
+    assert (flows.root % placement.side == 0).all()
+    times = layout.copies[matrices] if every else np.ones(matrices.size)
+    assert np.bincount(entry, weights=flows.bits) == pytest.approx(5.0 * times)
+    first = [leaves_of(flows, f)[0] for f in range(flows.root.size)]
+    assert (np.array(first) // placement.side == flows.root // placement.side).all()

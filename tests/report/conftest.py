@@ -166,7 +166,64 @@ def cycle_parts(step_latency_s: float) -> Result:
                 "first": [{**step, "begin_s": 0.0, "waited_for": "start", "through": None}],
                 "longest": [step, {**step, "sample": None, "by": None}],
             },
+            "mesh": mesh_parts(),
         },
+    }
+
+
+def large_parts() -> Result:
+    """What networks have that spread over chips, are written in rounds, or share arrays.
+
+    No run has all three at once; here they only have to be of the right form.
+    """
+    names = ["conv1.weight", "fc.weight"]
+    return {
+        "system": {
+            "link": "ucie",
+            "links": 2,
+            "link_bytes": 3e6,
+            "busiest_link_bytes": 2e6,
+            "cut_matrices": 0,
+            "chips_of": {names[0]: [0, 0], names[1]: [1, 1]},
+        },
+        "rounds": {
+            "rounds": 2,
+            "writing_s": 1e-5,
+            "most_writes": 2,
+            "round_of": {names[0]: 0, names[1]: None},
+        },
+        "packing": {"arrays_saved": 1, "shared": [names]},
+    }
+
+
+def mesh_parts() -> Result:
+    """A mesh of 3 x 3 tiles, of which eight hold weights."""
+    names = ["conv1.weight", "layer1.0.conv1.weight", "layer1.0.conv2.weight"]
+    return {
+        "placement": "improved",
+        "side": 3,
+        "tiles_used": 8,
+        "copies_bit_hops_per_sample": {"snake": 4e6, "placed": 2e6},
+        "mean_hops": 1.25,
+        "bit_hops_per_sample": 3e6,
+        "energy_per_sample_j": 1e-6,
+        "mean_distance": {
+            "mean_hops": 1.78,
+            "bit_hops_per_sample": 9e6,
+            "energy_per_sample_j": 3e-6,
+        },
+        "links": {"total": 24, "used": 18, "simulated": 7, "delaying": 2, "left_out": 0},
+        "busiest": [
+            {
+                "link": "mesh:1,0->2,0",
+                "utilisation": 0.21,
+                "bits_per_sample": 5e5,
+                "tasks": {"layer1.0.conv1:forward": 5e5},
+            }
+        ],
+        "tiles": [
+            {"x": i % 3, "y": i // 3, "arrays": {names[i % 3]: 12, names[0]: 4}} for i in range(8)
+        ],
     }
 
 
@@ -206,6 +263,7 @@ def build_result(
             "arrays_available": 2048,
             "chips": 1,
             "replication": {"/conv1/Conv": 16, "/fc/Gemm": 1},
+            **large_parts(),
         },
         "accelerator": {
             "step_latency_s": step_latency_s,
@@ -219,6 +277,15 @@ def build_result(
             "energy_by_component_j": summed([(row.component, row.energy_j) for row in energy]),
             "area_by_component_m2": dict(AREA_M2),
             "power_density_w_per_m2": step_energy_j / step_latency_s / sum(AREA_M2.values()),
+            "algorithm": {
+                "kind": "sgd",
+                "state_bytes": 0.0,
+                "state_bytes_off_chip": 0.0,
+                "state_area_m2": 0.0,
+                "array_area_m2": 5e-4,
+                "pulses_per_step_by_role": {"weight": 256.0},
+                "steps_to_wear_out_by_role": {"weight": 391.0},
+            },
             "latency_by_resource_s": {
                 "arrays_of_/layer1/layer1.0/conv2/Conv": 0.93 * step_latency_s,
                 "vector_unit": 0.61 * step_latency_s,
@@ -275,6 +342,12 @@ def build_result(
         },
         **cycle_parts(step_latency_s),
         "accuracy": None,
+        "evaluation": {
+            "latency_s": 0.01 * step_latency_s,
+            "samples_per_s": 100 / step_latency_s,
+            "energy_per_sample_j": 0.3 * step_energy_j / batch,
+            "bottleneck": "arrays",
+        },
         "layers": layers,
         "limits": [
             {

@@ -19,7 +19,7 @@ from archsim.result.energy import EnergyRow
 Result = dict[str, Any]
 Energy = list[EnergyRow]
 Builder = Callable[..., tuple[Result, Energy]]
-VOID = {"meta", "link", "br", "line"}
+VOID = {"meta", "link", "br"}
 
 
 class Page(HTMLParser):

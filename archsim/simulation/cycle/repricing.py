@@ -8,6 +8,8 @@ import numpy as np
 
 from archsim.architecture import Architecture
 from archsim.fields import FloatArray
+from archsim.simulation.cycle.holding import arrays_of
+from archsim.simulation.cycle.links import MESH
 from archsim.simulation.cycle.run import CycleRun
 from archsim.simulation.estimate import Estimate
 from archsim.simulation.static import static_energy_over
@@ -17,27 +19,45 @@ from archsim.workload.training import TaskKind
 def timed_by_cycle(priced: Estimate, architecture: Architecture, run: CycleRun) -> Estimate:
     """`priced` (one configuration) with the times of `run`, and what depends on them.
 
-    Dynamic energy stays: the same work is done.  Static power flows for the new time.
+    Dynamic energy stays, except that data take the routes of the placed mesh: the same work is
+    done.  Static power flows for the new time.
     `timeline` stays the analytic one, except for the busy times of its resources.
     """
     step_s = np.array([run.makespan_s])
     on = None if architecture.chip.power_gating is None else _array_seconds(priced, run)
-    static = static_energy_over(architecture, step_s, on)
+    static = static_energy_over(architecture, step_s, on, priced.mapping.chips)
+    costs = run.costs
+    repeats = np.where(priced.program.per_step[None, :], 1.0, priced.batch[:, None])
+    # In the order of the analytic estimate, so that equal costs give the same sum.
+    dynamic = [(energy * repeats).sum(axis=1) for energy in costs.energy_j.values()]
+    dynamic_j = np.asarray(np.sum(dynamic, axis=0))
     return replace(
         priced,
+        costs=costs,
         timeline=replace(priced.timeline, resource_s=_busy_s(priced, run)),
         step_latency_s=step_s,
-        step_energy_j=priced.dynamic_energy_j + sum(static.values()),
+        step_energy_j=dynamic_j + sum(static.values()),
+        dynamic_energy_j=dynamic_j,
         static_power_w={name: energy / step_s for name, energy in static.items()},
+        spilled_share=np.array([run.space.spilled_share]),
         staleness_samples=np.array([_staleness(priced, run)]),
     )
 
 
 def _busy_s(priced: Estimate, run: CycleRun) -> FloatArray:
-    """Busy seconds of each resource of the analytic timeline, [1, R]: the names are the same."""
-    names = run.lowered.template.resources.names
-    assert names == priced.timeline.resources
-    return np.asarray(run.schedule.busy[None, :] * run.tick_s)
+    """Busy seconds of each resource of the analytic timeline, [1, R].
+
+    Of a resource of several units (a power cap): seconds for which all of it would be busy.  What
+    is no resource of the run keeps its time: the work is equal.  The mesh, which is its links in the
+    run, is as busy as the link that carries most.
+    """
+    resources = run.lowered.template.resources
+    seconds = run.schedule.busy / resources.capacity * run.tick_s
+    by_name = dict(zip(priced.timeline.resources, priced.timeline.resource_s[0], strict=True))
+    by_name |= dict(zip(resources.names, seconds, strict=True))
+    if run.placed is not None:
+        by_name[MESH] = run.placed.busiest_s * run.execution.samples
+    return np.array([[by_name[name] for name in priced.timeline.resources]])
 
 
 def _staleness(priced: Estimate, run: CycleRun) -> float:
@@ -49,7 +69,9 @@ def _staleness(priced: Estimate, run: CycleRun) -> float:
     if run.execution.update == "deferred":
         return 0.0
     template, schedule = run.lowered.template, run.schedule
-    place = {int(task): t for t, task in enumerate(run.lowered.program_task) if task >= 0}
+    place: dict[int, int] = {}
+    for t, task in enumerate(run.lowered.program_task.tolist()):
+        place.setdefault(task, t)  # of several blocks of rows the first
     offsets = template.offsets
     reads = program.select(TaskKind.FORWARD)
     first = {int(program.matrix[r]): int(r) for r in reversed(reads) if program.matrix[r] >= 0}
@@ -72,11 +94,12 @@ def _array_seconds(priced: Estimate, run: CycleRun) -> tuple[FloatArray, FloatAr
     """
     spans = _segment_spans(priced, run)
     mapping = priced.mapping
-    arrays = (mapping.arrays_per_copy * mapping.copies * mapping.on_array)[0]
+    arrays = mapping.arrays[0]
     segment, worked = priced.timeline.segments.segment, priced.costs.array_s[0] > 0
+    users = arrays_of(priced.program, priced.costs, 0)
     on_s, woken = 0.0, 0.0
     for matrix in np.flatnonzero(arrays):
-        tasks = (priced.program.matrix == matrix) & worked
+        tasks = (users == matrix) & worked
         end = -2
         for s in np.unique(segment[tasks]).tolist():
             begin, last = spans[s]

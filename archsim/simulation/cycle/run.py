@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from archsim.architecture import Architecture
 from archsim.errors import InputError
+from archsim.simulation.columns import TaskCosts
+from archsim.simulation.cycle.chips import on_own_chips, refuse_rounds
+from archsim.simulation.cycle.delaying import without_idle_links
+from archsim.simulation.cycle.execution import Execution
 from archsim.simulation.cycle.fast import Progress, simulate_template
-from archsim.simulation.cycle.lowering import Execution, Lowered, lower_cycle
+from archsim.simulation.cycle.lowering import Lowered, lower_cycle
+from archsim.simulation.cycle.occupancy import queue_peak
+from archsim.simulation.cycle.placed import PlacedMesh, place_on_mesh
 from archsim.simulation.cycle.schedule import Schedule
+from archsim.simulation.cycle.space import (
+    Demand,
+    Peak,
+    Space,
+    demand,
+    first_space,
+    next_space,
+    with_spills,
+)
 from archsim.simulation.cycle.tasks import Indices
 from archsim.simulation.estimate import Estimate
-from archsim.simulation.memory import live_samples
 
-# Of the samples that a pipeline without queues has on their way, one works and one waits at each
-# place: with fewer, every queue would empty the units behind it.
-DOUBLE_BUFFERING = 2
 # With their queues, causes and path they take about 2 GiB.
 MOST_TASKS = 5_000_000
 
@@ -27,12 +37,20 @@ MOST_TASKS = 5_000_000
 class CycleRun:
     """A training step of the first configuration, task by task.
 
+    `placed` is the mesh that its data travel on, None if they travel a mean distance; of its links
+    only those that delay some task are resources of the schedule.  `costs` are those of the tasks,
+    with the spills that `space` says for what is `asked` of the activation buffer, and `peak` is the most that waits in queues at once.
     `schedule` has all instances: task t of sample s of the template is number `offsets[t] + s`.
     """
 
     execution: Execution
     lowered: Lowered
     schedule: Schedule
+    costs: TaskCosts
+    asked: Demand
+    space: Space
+    peak: Peak
+    placed: PlacedMesh | None = None
 
     @property
     def tick_s(self) -> float:
@@ -67,11 +85,23 @@ def simulate_step(
 
     Raises `InputError` for more tasks than are kept in memory.
     """
-    execution = _execution(priced, architecture)
-    lowered = lower_cycle(priced.program, priced.costs, execution)
-    _check_size(lowered)
-    found = simulate_template(lowered.template, progress=progress)
-    return CycleRun(execution, lowered, found.schedule())
+    refuse_rounds(priced.mapping)
+    placed = place_on_mesh(priced, architecture)
+    base = priced.costs if placed is None else placed.costs
+    asked = demand(priced, architecture)
+    space: Space | None = first_space(priced, architecture, asked)
+    while space is not None:
+        used = space
+        costs = with_spills(base, priced, architecture, asked, used)
+        execution = _execution(priced, architecture, asked, used)
+        lowered = lower_cycle(priced.program, on_own_chips(costs), execution)
+        _check_size(lowered)
+        found = simulate_template(lowered.template, progress=progress)
+        peak = queue_peak(found, lowered.program_task, asked)
+        space = next_space(asked, used, peak, priced.timeline.segments.segment)
+    found = without_idle_links(found)
+    lowered = replace(lowered, template=found.template)
+    return CycleRun(execution, lowered, found.schedule(), costs, asked, used, peak, placed)
 
 
 def _check_size(lowered: Lowered) -> None:
@@ -89,15 +119,19 @@ def _check_size(lowered: Lowered) -> None:
     )
 
 
-def _execution(priced: Estimate, architecture: Architecture) -> Execution:
+def _execution(
+    priced: Estimate, architecture: Architecture, asked: Demand, space: Space
+) -> Execution:
     policy, gating = architecture.schedule, architecture.chip.power_gating
-    samples = int(priced.batch[0])
-    live = math.ceil(float(live_samples(priced.timeline, priced.batch[:, None])[0, 0]))
+    barriers = policy.batchnorm == "batch" and bool(priced.program.barrier.any())
     return Execution(
-        samples=samples,
+        samples=int(priced.batch[0]),
         mode=policy.mode,
         update=policy.update,
-        barriers=policy.batchnorm == "batch" and bool(priced.program.barrier.any()),
-        in_flight=min(DOUBLE_BUFFERING * max(live, 1), samples),
+        barriers=barriers,
+        in_flight=space.samples[0],
+        in_segment=space.samples if barriers else (),
+        row_blocks=int(np.asarray(policy.row_blocks).flat[0]),
+        waiting_outputs=tuple((task, asked.takers(task), most) for task, most in space.outputs),
         wake_s=0.0 if gating is None else float(np.asarray(gating.wake_s).flat[0]),
     )

@@ -28,14 +28,16 @@ class Stalls:
 
 
 def bottleneck(schedule: Schedule) -> int:
-    """The resource with the highest utilisation, the first of equals.
+    """The single server with the highest utilisation, the first of equals.
 
-    Raises `InputError` if there are no resources.
+    Of resources of several units (a power cap) some may work while others wait; what waits for them
+    is on the critical path.  Raises `InputError` if there are no single servers.
     """
-    utilisation = schedule.utilisation
-    if not utilisation.size:
+    single = schedule.tasks.resources.capacity == 1
+    utilisation = np.where(single, schedule.utilisation, -1.0)
+    if not single.any():
         raise InputError(
-            "there is no resource that could be the bottleneck",
+            "there is no resource of one unit that could be the bottleneck",
             remedy="Let tasks hold the units that they run on.",
         )
     return int(utilisation.argmax())

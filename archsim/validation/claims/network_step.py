@@ -7,13 +7,9 @@ from dataclasses import dataclass
 from archsim.architecture import Architecture
 from archsim.baseline.estimate import estimate as gpu_estimate
 from archsim.baseline.gpu_spec import GpuSpec
-from archsim.config.loading import load
-from archsim.resources import data_folder
 from archsim.simulation.estimate import estimate
 from archsim.simulation.program import lower
-from archsim.workload.onnx_reader import workload_from_model
-from archsim.workload.spec import WORKLOAD_MODEL
-from archsim.workload.training import TrainingGraph, training_graph
+from archsim.validation.shipped_network import shipped_graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +33,3 @@ def network_step(name: str, architecture: Architecture, gpu: GpuSpec, batch: int
         gpu_s=rival.step_latency_s,
         gpu_j=rival.step_energy_j,
     )
-
-
-def shipped_graph(name: str) -> TrainingGraph:
-    """The training graph of a network that archsim builds itself, one sample."""
-    spec = load(name, WORKLOAD_MODEL, data_folder("workloads")).value
-    workload = workload_from_model(spec.build(), name=name, dims=spec.dims, ties=spec.ties.ties())
-    return training_graph(workload, spec.training.options())

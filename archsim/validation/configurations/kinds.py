@@ -13,6 +13,7 @@ from archsim.validation.configurations.neurosim_mlp import NeurosimMlpKind
 from archsim.validation.configurations.priced_architecture import PricedArchitecture
 from archsim.validation.configurations.rollup import Rollup
 from archsim.validation.configurations.tiled_network import TiledNetworkKind
+from archsim.validation.configurations.training_run import TrainingRun
 from archsim.validation.configurations.unconfigured import Unconfigured
 
 Configuration: TypeAlias = Annotated[
@@ -23,6 +24,7 @@ Configuration: TypeAlias = Annotated[
     | PricedArchitecture
     | Rollup
     | TiledNetworkKind
+    | TrainingRun
     | Unconfigured,
     Discriminator("kind"),
 ]

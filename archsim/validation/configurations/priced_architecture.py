@@ -10,44 +10,24 @@ from pydantic import Field, model_validator
 
 from archsim.architecture import Architecture
 from archsim.architecture.static_power import static_power
-from archsim.fields import Quantity, Scalar
+from archsim.fields import Quantity
 from archsim.hardware.crossbar import Direction, Placement, PulseStatistics
 from archsim.hardware.digital import OPERATIONS
+from archsim.validation.configurations.components import class_of_component, classed
 from archsim.validation.estimate import (
     CircuitClass,
     ConfigurationKind,
     Estimate,
     Outcome,
+    Part,
     summed,
     total,
 )
 
-# To which class a component of an architecture belongs; what is not named is digital.
-_CLASS_OF: Mapping[str, CircuitClass] = {
-    "adc": CircuitClass.ADC,
-    "input_drivers": CircuitClass.DRIVERS,
-    "pulse_drivers": CircuitClass.DRIVERS,
-    "array_devices": CircuitClass.CELLS,
-    "array_lines": CircuitClass.LINES,
-    "integrators": CircuitClass.ANALOG,
-    "sample_hold": CircuitClass.ANALOG,
-    "multiplexers": CircuitClass.ANALOG,
-    "update_lines": CircuitClass.WRITE,
-    "update_devices": CircuitClass.WRITE,
-    "update_channels": CircuitClass.WRITE,
-    "update_supply_loss": CircuitClass.WRITE,
-    "tile_buffers": CircuitClass.MEMORY,
-    "activation_buffer": CircuitClass.MEMORY,
-    "mesh": CircuitClass.INTERCONNECT,
-}
 # Scale, bias and activation of an output.
 _OUTPUT_WORK = frozenset({"mul", "add", "compare"})
-# How the static power of a component is called.
-_STATIC = "static_"
 # Memory beside the chip holds what a network needs, and is no part of a peak figure.
 _OFF_CHIP = "static_dram"
-
-Part = tuple[CircuitClass, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +159,7 @@ class PricedArchitecture(ConfigurationKind):
         return _Work(
             float(cost.interval_s),
             float(cost.latency_s),
-            _classed(cost.energy_j),
+            classed(cost.energy_j),
             fed_bits=driven * float(read.input_bits),
             arriving_bits=driven * float(numbers.activation_bits),
             leaving_bits=sensed * float(numbers.activation_bits),
@@ -195,7 +175,7 @@ class PricedArchitecture(ConfigurationKind):
         return _Work(
             float(cost.duration_s),
             float(cost.duration_s),
-            _classed(cost.energy_j),
+            classed(cost.energy_j),
             fed_bits=lines * float(read.input_bits),
             arriving_bits=lines * float(numbers.activation_bits),
             leaving_bits=0.0,
@@ -207,7 +187,7 @@ class PricedArchitecture(ConfigurationKind):
         architecture = self.architecture
         seconds = work.duration_s / float(architecture.arrays_available)
         static = [
-            (_class(name), float(power) * seconds)
+            (class_of_component(name), float(power) * seconds)
             for name, power in static_power(architecture)
             .whole_chip_w(architecture.arrays_available)
             .items()
@@ -233,15 +213,7 @@ class PricedArchitecture(ConfigurationKind):
 
     def _area(self) -> dict[CircuitClass, float]:
         """Area of one array with its periphery."""
-        return summed(_classed(self.architecture.crossbar.area_by_component_m2()))
-
-
-def _class(component: str) -> CircuitClass:
-    return _CLASS_OF.get(component.removeprefix(_STATIC), CircuitClass.DIGITAL)
-
-
-def _classed(values: Mapping[str, Scalar]) -> tuple[Part, ...]:
-    return tuple((_class(name), float(value)) for name, value in values.items())
+        return summed(classed(self.architecture.crossbar.area_by_component_m2()))
 
 
 def _rate(operations_hz: float) -> Estimate:

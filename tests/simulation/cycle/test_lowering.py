@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from archsim.simulation.analytic import Timeline, schedule, segment_tasks
 from archsim.simulation.columns import SHARED_RESOURCES, TaskCosts
+from archsim.simulation.cycle.execution import Execution
 from archsim.simulation.cycle.fast import simulate_template
-from archsim.simulation.cycle.lowering import Execution, Lowered, lower_cycle
+from archsim.simulation.cycle.lowering import Lowered, lower_cycle
 from archsim.simulation.cycle.reference import simulate
 from archsim.simulation.cycle.template import expand
 from archsim.simulation.estimate import estimate

@@ -1,0 +1,34 @@
+"""Minibatches that share one update: what happens once for all of them is spread over them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from archsim.fields import FloatArray, Scalar
+from archsim.simulation.columns import TaskCosts
+from archsim.simulation.program import Program
+
+
+def spread_over_minibatches(costs: TaskCosts, program: Program, minibatches: Scalar) -> TaskCosts:
+    """The costs in which each of `minibatches` ([C, 1] or a number, at least 1) bears its part.
+
+    Tasks that happen once per step (the digital optimizer, averaging of copies, weights that are held
+    digitally) happen once for all; time and energy of one minibatch are that over their number.
+    """
+    if (np.asarray(minibatches) == 1).all():
+        return costs
+    part = np.where(program.per_step[None, :], 1.0 / np.asarray(minibatches), 1.0)
+
+    def spread(columns: FloatArray) -> FloatArray:
+        return np.asarray(columns * part)
+
+    return replace(
+        costs,
+        main_s=spread(costs.main_s),
+        transfer_s=spread(costs.transfer_s),
+        array_s=spread(costs.array_s),
+        shared_s={name: spread(held) for name, held in costs.shared_s.items()},
+        energy_j={name: spread(energy) for name, energy in costs.energy_j.items()},
+    )

@@ -1,0 +1,80 @@
+"""Units of several chips, and the links between them, as resources of their own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from archsim.errors import InputError
+from archsim.fields import FloatArray
+from archsim.mapping import Mapping
+from archsim.simulation.chip_spread import CHIP_LINK, ChipSpread
+from archsim.simulation.columns import TaskCosts
+
+# Every unit and link keeps a time for each task: a hundred chips and a thousand tasks take 6 MB.
+MOST_CHIPS = 256
+
+
+def on_own_chips(costs: TaskCosts) -> TaskCosts:
+    """The costs (one configuration) with every unit of every chip as a shared resource.
+
+    They are called `vector_unit:chip 3`, links `chip_link:3->4`; units that no task uses are left
+    out.  Raises `InputError` for too many chips, and for chips that
+    have a power limit.
+    """
+    spread = costs.chips
+    if spread is None:
+        return costs
+    if spread.chips[0] > MOST_CHIPS:
+        raise InputError(
+            f"the cycle fidelity takes at most {MOST_CHIPS} chips, and the network needs "
+            f"{int(spread.chips[0]):,}",
+            remedy="Use the analytic fidelity.",
+        )
+    if costs.power:
+        raise InputError(
+            "the cycle fidelity has no power limits of several chips",
+            remedy="Use the analytic fidelity, or leave out chip.power_limit and "
+            "chip.update_power_limit.",
+        )
+    shared: dict[str, FloatArray] = {}
+    for name, held in costs.shared_s.items():
+        if name == CHIP_LINK:
+            shared |= _links(spread, held.shape[1])
+        else:
+            shared |= _units(spread, name, held[0])
+    return replace(costs, shared_s=shared)
+
+
+def refuse_rounds(mapping: Mapping) -> None:
+    """Raise `InputError` where the arrays are written anew within the step."""
+    if mapping.round_of is not None and (mapping.round_of > 0).any():
+        raise InputError(
+            "the cycle fidelity does not write arrays anew within a step, as mapping.overflow: "
+            "reprogram asks for this network",
+            remedy="Use the analytic fidelity, or mapping.overflow: multi_chip.",
+        )
+
+
+def _units(spread: ChipSpread, name: str, held_s: FloatArray) -> dict[str, FloatArray]:
+    """One kind of unit, on every chip on which a task uses it: `held_s` is [T]."""
+    task, chip = spread.pairs(0)
+    by_chip = np.zeros((int(spread.chips[0]), held_s.size))
+    by_chip[chip, task] = held_s[task]
+    used = np.flatnonzero(by_chip.any(axis=1))
+    return {f"{name}:chip {c}": by_chip[[c]] for c in used.tolist()}
+
+
+def _links(spread: ChipSpread, tasks: int) -> dict[str, FloatArray]:
+    use = spread.links[0]
+    by_link = np.zeros((max(2 * int(spread.chips[0]) - 2, 1), tasks))
+    by_link[use.link, use.task] = use.held_s
+    used = np.flatnonzero(by_link.any(axis=1))
+    return {f"{CHIP_LINK}:{_ends(link)}": by_link[[link]] for link in used.tolist()}
+
+
+def _ends(link: int) -> str:
+    """The chips that a link joins, from its sender to its receiver."""
+    low, back = divmod(link, 2)
+    return f"{low + back}->{low + 1 - back}"

@@ -1,0 +1,102 @@
+"""A priced step whose data travel on the links of the placed mesh instead of a mean distance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from archsim.architecture import Architecture
+from archsim.fields import FloatArray
+from archsim.simulation.columns import TaskCosts
+from archsim.simulation.cycle.holding import arrays_of
+from archsim.simulation.cycle.links import MESH, LinkTimes, contending, link_name, link_times
+from archsim.simulation.estimate import Estimate
+from archsim.simulation.mesh_routes import MeshRoutes, mesh_routes
+from archsim.simulation.movement import mean_distance_latency_s
+
+# Placing these takes three seconds and 0.7 GB; the largest shipped chips have 16,384.
+MOST_ARRAYS = 150_000
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedMesh:
+    """Routes of a step's data, the links that may delay it, and its costs with them.
+
+    In `costs` (one configuration) each of `links` is a resource, and the mesh itself is none; energy
+    of the mesh and hops that data wait for are those of the routes.  `once` [T] is how often each
+    task happens per sample.
+    """
+
+    routes: MeshRoutes
+    links: LinkTimes
+    costs: TaskCosts
+    once: FloatArray
+    link_bit_per_s: float
+
+    @property
+    def load_s(self) -> FloatArray:
+        """Seconds per sample for which each link of the mesh carries data, [4 * side**2]."""
+        return np.asarray(self.routes.on_links(self.once) / self.link_bit_per_s)
+
+    @property
+    def busiest_s(self) -> float:
+        """Seconds per sample for which the busiest link carries data."""
+        return float(self.load_s.max())
+
+
+def place_on_mesh(priced: Estimate, architecture: Architecture) -> PlacedMesh | None:
+    """Place and route the first configuration of `priced`, which is `architecture`.
+
+    None where arrays are too many to be placed, on several chips, or hold one part of the network
+    after the other.
+    """
+    used = float(priced.mapping.arrays_used[0])
+    if int(priced.mapping.chips[0]) > 1 or used > min(_available(architecture), MOST_ARRAYS):
+        return None
+    program, samples = priced.program, int(priced.batch[0])
+    routes = mesh_routes(program, architecture, priced.mapping, samples)
+    costs = _with_ways(priced, architecture, routes)
+    once = np.where(program.per_step, 1.0 / samples, 1.0)
+    rate = float(np.asarray(architecture.mesh.link_bit_per_s).flat[0])
+    links = contending(link_times(routes, rate, once), slower_than_links(priced, costs), samples)
+    return PlacedMesh(routes, links, over_links(costs, links, routes.placement.side), once, rate)
+
+
+def _available(architecture: Architecture) -> float:
+    return float(np.asarray(architecture.arrays_available).flat[0])
+
+
+def over_links(costs: TaskCosts, links: LinkTimes, side: int) -> TaskCosts:
+    """`costs` with a resource for each link instead of one mesh."""
+    shared = {name: held for name, held in costs.shared_s.items() if name != MESH}
+    for link, held in zip(links.link.tolist(), links.held_s, strict=True):
+        shared[link_name(link, side)] = held[None, :]
+    return replace(costs, shared_s=shared)
+
+
+def _with_ways(priced: Estimate, architecture: Architecture, routes: MeshRoutes) -> TaskCosts:
+    """Costs with hops and energy of the routes in place of those of a mean distance."""
+    costs, mesh, program = priced.costs, architecture.mesh, priced.program
+    before_s = mean_distance_latency_s(program, architecture, priced.mapping)
+    # Averaging sends weights while arrays are read: nobody waits for its hops alone.
+    hops = np.where(program.per_step, 0.0, routes.depth * program.serial_steps)
+    after_s = hops * mesh.hop_latency_s
+    energy = np.asarray(mesh.energy_j(routes.bit_hops, architecture.hop_m), dtype=np.float64)
+    return replace(
+        costs,
+        transfer_s=np.maximum(costs.transfer_s - before_s + after_s, 0.0),
+        energy_j={**costs.energy_j, MESH: energy.reshape(1, -1)},
+    )
+
+
+def slower_than_links(priced: Estimate, costs: TaskCosts) -> FloatArray:
+    """For how long resources other than links hold tasks, which end no earlier, [U, T].
+
+    DRAM is none of them, and only the tasks' own times count: spills change with the schedule.
+    """
+    matrix, main_s = arrays_of(priced.program, costs, 0), costs.main_s[0]
+    one = np.minimum(main_s, costs.array_s[0])
+    arrays = np.where(matrix == np.arange(len(priced.program.matrices.names))[:, None], one, 0.0)
+    units = [np.minimum(main_s, costs.shared_s[name][0]) for name in ("vector_unit", "matrix_unit")]
+    return np.concatenate([arrays, np.array([*units, costs.shared_s["activation_buffer"][0]])])
