@@ -14,15 +14,19 @@ if TYPE_CHECKING:
 _TOP_NOTES = 6
 
 
+def _number(of: int, things: str) -> str:
+    return f"{of:,} {things}{'' if of == 1 else 's'}"
+
+
 def print_accuracy(document: Mapping[str, Any], report_page: str) -> None:
     """Print accuracies, gap, targets and measured activities, ending with the report's path."""
     workload, architecture = document["workload"]["name"], document["architecture"]
     data, recipe = document["data"], document["recipe"]
     show(
         f"{workload} on {architecture['name']} ({architecture['algorithm']}, "
-        f"{architecture['device']}): {data['name']}, {recipe['epochs']} epochs of "
+        f"{architecture['device']}): {data['name']}, {_number(recipe['epochs'], 'epoch')} of "
         f"{count(data['train_samples'])} samples, minibatch {recipe['batch']}, "
-        f"{len(document['seeds'])} seeds",
+        f"{_number(len(document['seeds']), 'seed')}",
         "",
         _scores(document),
         "",

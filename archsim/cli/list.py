@@ -93,6 +93,7 @@ FOLDERS: dict[str, tuple[DataKind, *tuple[str, ...]]] = {
     "devices": ("arch_configs", "devices"),
     "gpus": ("arch_configs", "gpu"),
     "published": ("arch_configs", "published"),
+    "recipes": ("recipes",),
     "workloads": ("workloads",),
 }
 # Parts of an architecture that `extends:` can start from.
@@ -114,7 +115,7 @@ COMPONENTS: dict[str, tuple[DataKind, *tuple[str, ...]]] = {
 @click.argument("what", type=options.OneOf([*FOLDERS, *COMPONENTS, "algorithms", "ops"]))
 @options.json_option
 def command(*, what: str, as_json: bool) -> None:
-    """List what ships with archsim: architectures, devices, GPUs, networks, published systems, components (converters,
+    """List what ships with archsim: architectures, devices, GPUs, networks, training recipes, published systems, components (converters,
     drivers, memories, links, cycles, cells, access transistors, device drives, supplies, power gating), update algorithms, and the ONNX operators that it knows.
 
     Sources are keys of the bibliography (arch_configs/references.yaml); --json lists all of them.

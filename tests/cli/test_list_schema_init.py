@@ -25,6 +25,7 @@ SHIPPED = {
     "gpus": "h100",
     "published": "isaac_ce",
     "workloads": "resnet50",
+    "recipes": "mnist",
 }
 # A shipped file for each schema.
 FILES = {
