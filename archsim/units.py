@@ -194,14 +194,20 @@ _STEPS = (
 )
 
 
+# Areas from here on are shown in square metres: chips by the hundred.
+_WHOLE_SQUARE_METRES = 0.1
+
+
 def format_quantity(value: float, unit: str, digits: int = 3) -> str:
     """`value` (SI) with an engineering prefix: `format_quantity(5e-9, "s")` is `5 ns`.
 
-    Areas (`m^2`) are shown in mm^2 or um^2, since prefixes apply before the power.
+    Areas (`m^2`) are shown in m^2, mm^2 or um^2, since prefixes apply before the power.
     """
     if not math.isfinite(value):
         return f"{value} {unit}"
     if unit == "m^2":
+        if abs(value) >= _WHOLE_SQUARE_METRES:
+            return f"{_round(value, digits)} m^2"
         scale, name = (1e-6, "mm^2") if abs(value) >= 1e-8 or value == 0 else (1e-12, "um^2")
         return f"{_round(value / scale, digits)} {name}"
     if value == 0 or not _takes_prefix(unit):

@@ -125,10 +125,12 @@ def _facts(result: Mapping[str, Any]) -> list[RenderableType]:
     utilisation = percent(number(result, "accelerator", "array_utilisation"))
     area = quantity(number(result, "accelerator", "area_m2"), "m^2")
     chips = number(result, "architecture", "chips") or 1
-    where = f" on {count(chips)} chips" if chips > 1 else ""
+    where, whose = (
+        (f" on {count(chips)} chips", "area of all chips") if chips > 1 else ("", "chip area")
+    )
     limits, certainty = limits_card(result), certainty_card(result)
     return [
-        f"Arrays:  {used} of {available} used{where}, busy {utilisation} of the time; chip area {area}.",
+        f"Arrays:  {used} of {available} used{where}, busy {utilisation} of the time; {whose} {area}.",
         f"Limit:   {limits.value}" + (f" ({limits.note})" if limits.note else ""),
         *mesh_lines(result),
         f"Sure:    {certainty.value}. {certainty.note}".rstrip(),

@@ -249,6 +249,7 @@ def test_the_shown_number_has_an_engineering_magnitude(value: float, digits: int
         (1e-13, "m^2", "0.1 um^2"),
         (8e-4, "m^2", "800 mm^2"),
         (0.02, "m^2", "20000 mm^2"),
+        (1.29, "m^2", "1.29 m^2"),
         (300, "1/s", "300 1/s"),
         (math.inf, "s", "inf s"),
         (1500, "", "1.5 k"),
