@@ -28,6 +28,7 @@ from archsim.cotraining.outcome import StepCost, accuracy_section, measured
 from archsim.cotraining.plan import Plan, make_plan
 from archsim.cotraining.recipe import Recipe
 from archsim.cotraining.session import carry_out
+from archsim.errors import InputError
 from archsim.report.accuracy_folder import ACCURACY, write_accuracy
 from archsim.report.folder import check_output_folder, write_report
 from archsim.result.schema import SCHEMA_VERSION
@@ -75,6 +76,7 @@ def carry_out_job(
     rival = None if job.gpu is None else load_gpu(job.gpu)
     loaded = load_recipe(job.recipe)
     recipe = _recipe(Recipe() if loaded is None else loaded.value, job)
+    _check_target(recipe, job.target)
     pricing = _pricing(job, recipe)
     network = pricing.read()
     folder = job.out or Path(
@@ -110,6 +112,15 @@ def _recipe(recipe: Recipe, job: AccuracyJob) -> Recipe:
     return recipe.model_copy(update={key: v for key, v in given.items() if v is not None})
 
 
+def _check_target(recipe: Recipe, target: float | None) -> None:
+    if target is not None and recipe.loss != "cross_entropy":
+        raise InputError(
+            f"a target is a share of right answers, and the recipe's loss {recipe.loss} knows none.",
+            place="--target",
+            remedy="Leave --target out, or set loss: cross_entropy.",
+        )
+
+
 def _pricing(job: AccuracyJob, recipe: Recipe) -> Job:
     return Job(
         model=job.model,
@@ -136,7 +147,8 @@ def _plan(
     names = priced.program.matrices.names
     on_tiles = frozenset(name for name, on in zip(names, on_array, strict=True) if on)
     identity = {"network": network.workload.sha256, "architecture": architecture.sha256}
-    return make_plan(graph, recipe, architecture.value, on_tiles, identity)
+    step_s = assumed.result["accelerator"]["step_latency_s"]
+    return make_plan(graph, recipe, architecture.value, on_tiles, identity, step_s=step_s)
 
 
 def _share_only(progress: Callable[[float], None]) -> Callable[[float, str], None]:
@@ -145,7 +157,7 @@ def _share_only(progress: Callable[[float], None]) -> Callable[[float, str], Non
 
 def _with_measured(architecture: Loaded[Architecture], activity: Activity) -> Loaded[Architecture]:
     """The architecture with the activities that training has measured in place of the assumed."""
-    settings = measured_settings(activity)
+    settings = measured_settings(activity, architecture.value.algorithm)
     changed = override(architecture, settings)
     return recited(changed, lambda path, present: _MEASURED if path in settings else present)
 

@@ -69,9 +69,16 @@ def _largest(report: Mapping[str, Any]) -> Table:
 def _lifetime(life: Mapping[str, Any]) -> list[str]:
     runs = f"{life['training_runs']:.2g} training runs of {count(life['samples_per_run'])} samples"
     each = f"{life['pulses_per_device_per_sample']:.3g} for each device and sample"
+    lasts = f"Endurance: {life['endurance_pulses']:.3g} pulses last for {runs},"
+    if life["firing_probability"] is None:
+        return [
+            lasts,
+            f"{each}, which are written line by line.",
+            "The columns of updates are those of parallel ones, which this algorithm does not make.",
+        ]
     fires = percent(life["firing_probability"])
     return [
-        f"Endurance: {life['endurance_pulses']:.3g} pulses last for {runs},",
+        lasts,
         f"{each}; lines fire in {fires} of the slots,",
         f"so that a device is half-selected {life['half_selects_per_pulse']:.3g} times per pulse",
         f"and takes {life['disturb_per_pulse']:.2g} steps unasked for each one on purpose.",

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from archsim.algorithm import Algorithm
 from archsim.cotraining.machine import Machine
 from archsim.cotraining.tiles import TiledMatrix
 from archsim.tile_kernel.matrix_statistics import MatrixStatistics
@@ -19,7 +20,8 @@ class MatrixActivity:
 
     `reads` counts vectors read, repeats included.  `pulses_per_sample` is the mean number of
     coincidences, up and down, on a device that takes gradients.  `written_pulses_per_step` are the
-    pulses of transfers or refreshes on a device that they write.  Shares are of conversions
+    pulses of transfers or refreshes on a device that they write, `written_pulses_per_sample` the same
+    by samples.  Shares are of conversions
     (`clipped_outputs`), of inputs (`clipped_inputs`), and of devices (`saturated`, the worst role).
     `pulses_most` is what the most-pulsed device took, `wear` that over the endurance.
     `slots_per_vector` is the mean length of a pulse train.
@@ -36,6 +38,7 @@ class MatrixActivity:
     pulses_per_sample: float
     pulses_per_step: float
     written_pulses_per_step: float
+    written_pulses_per_sample: float
     slots_per_vector: float
     saturated: float
     pulses_most: float
@@ -55,6 +58,7 @@ class Activity:
     repeats: float
     pulses_per_sample: float
     pulses_per_device_per_step: float
+    written_pulses_per_sample: float
     saturated: float
     clipped_outputs: float
     pulses_most: float
@@ -92,6 +96,7 @@ def _matrix_activity(
         pulses_per_sample=pulses / devices / max(samples, 1),
         pulses_per_step=pulses / devices / max(steps, 1),
         written_pulses_per_step=learnt.written_pulses / devices / max(steps, 1),
+        written_pulses_per_sample=learnt.written_pulses / devices / max(samples, 1),
         slots_per_vector=learnt.update.slots / max(vectors, 1),
         saturated=max(role.saturated_share for role in roles),
         pulses_most=max(role.pulses_most for role in roles),
@@ -133,6 +138,7 @@ def together(matrices: Iterable[MatrixActivity]) -> Activity | None:
         repeats=mean("repeats", vectors),
         pulses_per_sample=mean("pulses_per_sample", devices),
         pulses_per_device_per_step=mean("pulses_per_step", devices),
+        written_pulses_per_sample=mean("written_pulses_per_sample", devices),
         saturated=mean("saturated", devices),
         clipped_outputs=mean("clipped_outputs", [row.reads for row in rows]),
         pulses_most=max(row.pulses_most for row in rows),
@@ -147,13 +153,17 @@ _PATHS: Mapping[str, str] = {
     "read.repeats": "repeats",
     "update.pulses_per_sample": "pulses_per_sample",
 }
+# And those that only algorithms hold that write an array line by line, by their field.
+_WRITTEN = "written_pulses_per_sample"
 
 
-def measured_settings(activity: Activity) -> dict[str, float]:
-    """The measured numbers by their dotted paths in an architecture.
+def measured_settings(activity: Activity, algorithm: Algorithm) -> dict[str, float]:
+    """The measured numbers by their dotted paths in an architecture with this update algorithm.
 
     Numbers that no architecture may hold are left out: zero pulses, where nothing was updated.
     """
     values = asdict(activity)
     found = {path: float(values[name]) for path, name in _PATHS.items()}
+    if hasattr(algorithm, _WRITTEN):
+        found[f"algorithm.{_WRITTEN}"] = float(values[_WRITTEN])
     return {path: value for path, value in found.items() if value > 0}

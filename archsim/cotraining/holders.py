@@ -26,6 +26,9 @@ class MatrixHolder(Protocol):
     def update(self, x: F32, error: F32, rate: float) -> None:
         """W -= rate * x^T error, summed over the vectors of one minibatch."""
 
+    def end_of_minibatch(self, elapsed_s: float) -> None:
+        """Let `elapsed_s` pass after the updates of a minibatch."""
+
     def weights(self) -> F32:
         """The matrix as it stands, [block, input, output]."""
 
@@ -55,6 +58,9 @@ class ExactMatrix:
         gradient = np.matmul(x.swapaxes(1, 2), error)
         gradient *= np.float32(rate)
         self._weights -= gradient
+
+    def end_of_minibatch(self, elapsed_s: float) -> None:
+        """Exact numbers stay."""
 
     def weights(self) -> F32:
         """A copy."""

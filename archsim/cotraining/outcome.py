@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from archsim.cotraining.activity import Activity, averaged, together
+from archsim.algorithm.operations import Pulsed
+from archsim.cotraining.activity import Activity, MatrixActivity, averaged, together
 from archsim.cotraining.gap import LEVEL, mean_of
 from archsim.cotraining.plan import Kind, Plan
 from archsim.cotraining.session import Run
 from archsim.cotraining.training import Point
+from archsim.units import format_quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,21 @@ def accuracy_section(
         "exact_matrices": sorted(set(plan.graph.matrices) - plan.on_tiles),
         "data": _data(plan),
         "recipe": plan.recipe.model_dump(mode="json", by_alias=True),
-        "notes": notes(plan),
+        "notes": [*unwritten(plan, activities), *notes(plan)],
     }
+
+
+def unwritten(plan: Plan, activities: Sequence[MatrixActivity]) -> list[str]:
+    """Names matrices that transfers should have written and did not: they have learnt nothing."""
+    algorithm = plan.architecture.algorithm
+    arrays = algorithm.operations(1.0, 1.0).arrays
+    if not any(array.pulsed is Pulsed.WRITTEN for array in arrays):
+        return []
+    idle = [one.matrix for one in activities if one.written_pulses_per_step == 0]
+    if not idle:
+        return []
+    words = f"algorithm '{algorithm.kind}' never wrote these matrices, which have learnt nothing"
+    return [f"{words}: {', '.join(idle)}; train longer, or let it transfer faster"]
 
 
 def notes(plan: Plan) -> list[str]:
@@ -102,6 +117,11 @@ def notes(plan: Plan) -> list[str]:
             "the schedule updates after each sample; trained here with the gradient of the whole "
             f"minibatch of {recipe.batch}"
         )
+    if int(tree.schedule.accumulate) > 1:
+        found.append(
+            f"the schedule gathers {int(tree.schedule.accumulate)} minibatches for one update; "
+            "trained here with an update after each"
+        )
     if tree.mapping.sync != "broadcast" and tree.mapping.replication != "none":
         found.append("copies of arrays are trained here as one array that takes every update")
     exact = sorted(set(plan.graph.matrices) - plan.on_tiles)
@@ -109,9 +129,20 @@ def notes(plan: Plan) -> list[str]:
         found.append(
             f"computed exactly, since the mapping puts them on digital units: {', '.join(exact)}"
         )
-    if tree.device.retention is not None:
-        found.append("drift between steps is not simulated")
+    found.append(_drift_note(plan))
     return found
+
+
+def _drift_note(plan: Plan) -> str:
+    name = plan.architecture.device.name
+    if plan.architecture.device.retention is None:
+        return f"no retention is given for {name}; its devices do not drift here"
+    if plan.step_s == 0:
+        return f"devices of {name} do not drift here, since no time of a step is given"
+    return (
+        f"devices drift for {format_quantity(plan.step_s, 's')} after each minibatch, the step at the "
+        "assumed activities; each update of a matrix starts its drift anew"
+    )
 
 
 def _has_classes(plan: Plan) -> bool:
@@ -125,6 +156,12 @@ def _sign(plan: Plan) -> float:
 
 def _score(point: Point) -> float:
     return point.test_loss if point.accuracy is None else point.accuracy
+
+
+def _best(run: Run) -> float:
+    """The highest accuracy of a curve, or its lowest loss."""
+    scores = [_score(point) for point in run.curve]
+    return min(scores) if run.last.accuracy is None else max(scores)
 
 
 def _machine(runs: Sequence[Run]) -> dict[str, Any]:
@@ -151,7 +188,7 @@ def _machine(runs: Sequence[Run]) -> dict[str, Any]:
         "final": final.mean,
         "final_ci": None if final.low is None else [final.low, final.high],
         "deviation": final.deviation,
-        "best": float(np.mean([max(_score(p) for p in run.curve) for run in runs])),
+        "best": float(np.mean([_best(run) for run in runs])),
         "per_seed": [_score(run.last) for run in runs],
         "curve": curve,
         "curves": [[asdict(point) for point in run.curve] for run in runs],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -46,7 +46,8 @@ class Plan:
     `input` and `output` are the names of the tensors that data go in by and answers come out by.
     `on_tiles` names the matrices that lie on arrays; all others stay exact.  `key` is a digest of
     all that decides the outcome.  `parameters` are reads and updates in place of those of the
-    architecture, for comparisons with other simulators.
+    architecture, for comparisons with other simulators.  `step_s` is the time of a step on the
+    hardware, for which devices drift.
     """
 
     graph: ExecutableGraph
@@ -58,6 +59,7 @@ class Plan:
     output: str
     key: str
     parameters: MatrixParameters | None = None
+    step_s: float = 0.0
 
     def network(self) -> Network:
         """The numerics of the network."""
@@ -85,15 +87,25 @@ def make_plan(
     on_tiles: frozenset[str],
     identity: Mapping[str, str],
     parameters: MatrixParameters | None = None,
+    step_s: float = 0.0,
 ) -> Plan:
     """Everything checked: operators, shapes, labels, and that the tiles can be computed.
 
-    `identity` holds digests of network and architecture.  Raises `InputError`.
+    `identity` holds digests of network and architecture, `step_s` is the time of a step.  Raises
+    `InputError`.
     """
     graph = without_softmax(graph) if recipe.loss == "cross_entropy" else graph
     Network(
         graph, batchnorm=architecture.schedule.batchnorm
     )  # names every operator without numerics
+    _check_reads(graph)
+    if recipe.targets and recipe.loss != "cross_entropy":
+        raise InputError(
+            f"the recipe has targets, which are shares of right answers, and the loss {recipe.loss}, "
+            "which knows none.",
+            place="targets",
+            remedy="Leave targets out, or set loss: cross_entropy.",
+        )
     source, target = _ends(graph)
     data = shaped(read_data(recipe.data), _free_shape(graph, source), source)
     data = _limited(data, recipe)
@@ -108,11 +120,30 @@ def make_plan(
             remedy="Give a smaller batch.",
         )
     content = recipe.model_dump(mode="json") | {"seeds": None, "checkpoint_s": None}
-    text = json.dumps([content, dict(identity), _digest(data)], sort_keys=True)
+    text = json.dumps([content, dict(identity), _digest(data), step_s], sort_keys=True)
     key = hashlib.sha256(text.encode()).hexdigest()
-    plan = Plan(graph, recipe, data, architecture, on_tiles, source, target, key, parameters)
+    plan = Plan(
+        graph, recipe, data, architecture, on_tiles, source, target, key, parameters, step_s
+    )
     _try(plan)
     return plan
+
+
+def _check_reads(graph: ExecutableGraph) -> None:
+    """InputError for a weight matrix that some node reads element by element as well.
+
+    Its elements are conductances during training, and no read of an array gives them.
+    """
+    held = {matrix.parameter: matrix.name for matrix in graph.matrices.values()}
+    for node in graph.nodes:
+        for name in node.digital_inputs:
+            if name in held:
+                raise InputError(
+                    f"it reads the parameter '{name}' element by element, which is also the weight "
+                    f"matrix '{held[name]}'; training holds it on one side only.",
+                    place=node.place,
+                    remedy="Export the network without that node, or with a copy of the parameter.",
+                )
 
 
 def _ends(graph: ExecutableGraph) -> tuple[str, str]:
@@ -162,12 +193,17 @@ def _digest(data: DataSet) -> str:
 
 
 def _try(plan: Plan) -> None:
-    """Feed one sample through, so that what cannot work is refused before training starts."""
+    """Feed single samples through, so that what cannot work is refused before training starts."""
     values = initial_values(plan.graph, plan.recipe, plan.recipe.first_seed)
     machine = plan.machine("float32", values, plan.recipe.first_seed)
     network = plan.network()
     one = plan.data.test.batch(slice(0, 1))
     outputs, _ = network.forward(values, {plan.input: one}, machine, training=False)
+    for part in () if plan.data.test.scaled else (plan.data.train, plan.data.test):
+        # Numbers of words beyond the vocabulary show at the extremes.
+        for index in {_of_extreme(part.inputs, at) for at in (np.argmin, np.argmax)}:
+            some = part.batch(slice(index, index + 1))
+            network.forward(values, {plan.input: some}, machine, training=False)
     answer = outputs[plan.output].shape
     wanted = plan.data.test.wanted(slice(0, 1)).shape
     if plan.recipe.loss == "cross_entropy":
@@ -182,3 +218,8 @@ def _try(plan: Plan) -> None:
             place=plan.data.test.place,
         )
     plan.machine("analog", values, plan.recipe.first_seed)
+
+
+def _of_extreme(inputs: NDArray[Any], at: Callable[[NDArray[Any]], np.intp]) -> int:
+    """The sample that holds the extreme of all `inputs` that `at` finds."""
+    return int(at(inputs)) // max(int(np.prod(inputs.shape[1:])), 1)

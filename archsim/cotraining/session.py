@@ -65,7 +65,7 @@ def carry_out(
         done.append(_finished(training))
         if folder is not None:
             write_checkpoint(folder, _stored(plan, done, None))
-    return tuple(done)
+    return tuple(done[: len(wanted)])
 
 
 def _start(plan: Plan, folder: Path | None, *, resume: bool) -> tuple[list[Run], Checkpoint | None]:

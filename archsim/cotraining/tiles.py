@@ -38,6 +38,11 @@ class TiledMatrix:
         for block, inputs, errors in zip(self.blocks, x, error, strict=True):
             block.update(inputs, errors, rate)
 
+    def end_of_minibatch(self, elapsed_s: float) -> None:
+        """Bounds wander, and devices of known retention drift for `elapsed_s`."""
+        for block in self.blocks:
+            block.end_of_minibatch(0.0 if block.device.retention is None else elapsed_s)
+
     def weights(self) -> F32:
         """What an exact read would give, [block, input, output]."""
         return np.stack([block.weights() for block in self.blocks])

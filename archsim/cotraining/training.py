@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from archsim.cotraining.judging import judge, loss_of
 from archsim.cotraining.machine import Machine
 from archsim.cotraining.numerics.errors import NonFiniteError
 from archsim.cotraining.plan import Kind, Plan
+from archsim.errors import InputError
 
 # Domains of random numbers of one seed: what is drawn for one never depends on another.
 _ORDER, _DROPOUT = 1, 2
@@ -122,18 +124,17 @@ class Training:
         wanted = plan.data.train.wanted(indices)
         rate = plan.recipe.learning_rate.at(at.epoch, plan.recipe.epochs)
         self.machine.rate = rate
-        try:
+        with self._located():
             outputs, tape = self.network.forward(
                 self.parameters, {plan.input: inputs}, self.machine, self._rng
             )
             loss, gradient = loss_of(plan.recipe.loss)(outputs[plan.output], wanted)
-            gradients = self.network.backward(tape, {plan.output: gradient})
-        except NonFiniteError as error:
-            refuse_diverged(self.where(), str(error), at.epoch)
         if not loss < _LARGEST_LOSS * (1.0 + at.curve[0].test_loss):
-            refuse_diverged(
-                self.where(), f"the loss has grown to {loss:.3g} behind '{plan.output}'", at.epoch
-            )
+            grown = f"the loss has grown to {loss:.3g} behind '{plan.output}'"
+            refuse_diverged(self.where(), grown, at.epoch)
+        with self._located():
+            gradients = self.network.backward(tape, {plan.output: gradient})
+            self.machine.end_of_minibatch(plan.step_s)
         self.parameters.update(tape.statistics)
         optimizer = plan.recipe.optimizer
         for name, moments in self.moments.items():
@@ -152,10 +153,8 @@ class Training:
 
     def _judge(self, train_loss: float | None) -> None:
         at, plan = self._at, self.plan
-        try:
+        with self._located():
             found = judge(plan, self.network, self.parameters, self.machine)
-        except NonFiniteError as error:
-            refuse_diverged(self.where(), str(error), at.epoch)
         at.curve.append(
             Point(
                 at.epoch, at.step, at.step * plan.recipe.batch, train_loss, found.loss, found.share
@@ -167,6 +166,17 @@ class Training:
         recipe = self.plan.recipe
         best = max((p.accuracy or 0.0 for p in self._at.curve), default=0.0)
         return bool(recipe.stop_at_targets and recipe.targets and best >= max(recipe.targets))
+
+    @contextmanager
+    def _located(self) -> Iterator[None]:
+        """Errors inside say where the training stands, and what diverged first."""
+        try:
+            yield
+        except NonFiniteError as error:
+            refuse_diverged(self.where(), str(error), self._at.epoch)
+        except InputError as error:
+            place = f"{self.where()}: {error.place}" if error.place else self.where()
+            raise InputError(error.message, place=place, remedy=error.remedy) from None
 
     def where(self) -> str:
         """Which training this is and where it stands, for messages."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsim.architecture import Architecture
+from archsim.architecture.weight_arrays import structure
 from archsim.fields import FloatArray, Scalar
 from archsim.hardware import limits
 from archsim.hardware.crossbar import Crossbar, Direction, Placement, PulseStatistics
@@ -156,24 +157,42 @@ def lifetime(architecture: Architecture, samples: float, vectors: float) -> dict
     A device takes `update.pulses_per_sample` pulses per sample, up and down together, as long as
     its lines can fire that often.  `half_selects_per_pulse` are the slots in which it sees a part
     of the voltage, for each wanted pulse.
+
+    An update algorithm that only writes line by line (mixed precision) gives a device its
+    `written_pulses_per_sample` instead; how often lines fire then depends on the network, and what
+    is stated of it is None.
     """
+    operations = structure(architecture)
+    if not np.any(operations.per_vector.parallel_updates):
+        return _lasts(
+            architecture, samples, float(np.asarray(operations.written_pulses_per_sample))
+        )
     statistics = pulse_statistics(architecture, vectors)
     fires = float(np.asarray(statistics.probability_x))
     pulses = vectors * float(np.asarray(architecture.update.train_length)) * fires**2
-    endurance = float(np.asarray(architecture.device.endurance_pulses))
-    return {
-        "samples_per_run": samples,
-        "pulses_per_device_per_sample": pulses,
+    return _lasts(architecture, samples, pulses) | {
         "firing_probability": fires,
-        "endurance_pulses": endurance,
-        "samples_to_wear_out": endurance / pulses,
-        "training_runs": endurance / (pulses * samples),
         "half_selects_per_pulse": float(
             np.asarray(limits.half_selects_per_pulse(architecture.crossbar, statistics))
         ),
         "disturb_per_pulse": float(
             np.asarray(limits.disturb_per_pulse(architecture.crossbar, statistics))
         ),
+    }
+
+
+def _lasts(architecture: Architecture, samples: float, pulses: float) -> dict[str, float | None]:
+    """The lifetime of devices that take so many pulses per sample, without what lines see of it."""
+    endurance = float(np.asarray(architecture.device.endurance_pulses))
+    return {
+        "samples_per_run": samples,
+        "pulses_per_device_per_sample": pulses,
+        "firing_probability": None,
+        "endurance_pulses": endurance,
+        "samples_to_wear_out": endurance / pulses,
+        "training_runs": endurance / (pulses * samples),
+        "half_selects_per_pulse": None,
+        "disturb_per_pulse": None,
     }
 
 

@@ -23,6 +23,7 @@ from archsim.result import cautions
 from archsim.result.firing import densest_firing
 from archsim.result.limits import disturb_by_matrix, drift_per_step, ir_drop_by_matrix
 from archsim.simulation.estimate import Estimate
+from archsim.simulation.tile_space import vector_bits
 
 BoolColumn: TypeAlias = NDArray[np.bool_]
 
@@ -47,6 +48,13 @@ def beyond_memory(found: Estimate, architectures: Sequence[Architecture]) -> Boo
     return np.asarray(
         found.stored_bits + found.state.bits > _column(room, found) * found.mapping.chips
     )
+
+
+def beyond_tile_buffers(found: Estimate, architectures: Sequence[Architecture]) -> BoolColumn:
+    """Where a tile's buffer does not hold one vector of some matrix and its outputs, [C]."""
+    tree = stack(architectures)
+    needed = vector_bits(tree, found.mapping).max(axis=1, initial=0.0)
+    return np.asarray(needed > _column(tree.tile.buffer.capacity_bit, found))
 
 
 def _column(value: Scalar, found: Estimate) -> FloatArray:

@@ -22,7 +22,7 @@ from archsim.errors import InputError
 from archsim.explore.headline import GPU_HEADLINES, HEADLINES, Goal, Merge
 from archsim.explore.limits import Limit
 from archsim.explore.pareto import pareto_mask
-from archsim.explore.physical import beyond_memory, limit_columns
+from archsim.explore.physical import beyond_memory, beyond_tile_buffers, limit_columns
 from archsim.explore.space import Axis, AxisValue, grid
 from archsim.fields import FloatArray, signature
 from archsim.simulation.estimate import Estimate, estimate
@@ -31,6 +31,10 @@ from archsim.units import format_quantity
 
 # Configurations in one pass; bounds the memory of the arrays over configurations and tasks.
 PASS_SIZE = 128
+_STARVED = (
+    "a tile's buffer does not hold one vector of a matrix and its outputs.  Enlarge "
+    "tile.buffer.capacity, or put fewer arrays into a tile (tile.arrays)."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,19 +174,50 @@ def _price(
     }
     failures = []
     for points in _passes(architectures):
-        passed = [architectures[point] for point in points]
-        found = estimate(workload.program, passed, [workload.batch] * len(points))
-        misfit = ~np.asarray(found.fits, dtype=bool)
-        overflow = beyond_memory(found, passed) & ~misfit
-        priced = ~(misfit | overflow)
-        rows = np.asarray(points)
-        for name, values in _headlines(found, workload, passed).items():
-            columns[name][rows[priced]] = values[priced]
-        failures += [_misfit(found, int(i), points[i], workload) for i in np.flatnonzero(misfit)]
-        failures += [
-            _overflow(found, int(i), points[i], workload) for i in np.flatnonzero(overflow)
-        ]
+        passes, refused = _estimated(workload, architectures, points)
+        failures += refused
+        for some, found in passes:
+            failures += _enter(columns, workload, [architectures[p] for p in some], (some, found))
     return columns, failures
+
+
+def _estimated(
+    workload: SweepWorkload, architectures: Mapping[int, Architecture], points: list[int]
+) -> tuple[list[tuple[list[int], Estimate]], list[Failure]]:
+    """The points of one pass, priced at once, or one by one if some of them are refused."""
+    passed = [architectures[point] for point in points]
+    try:
+        return [(points, estimate(workload.program, passed, [workload.batch] * len(points)))], []
+    except InputError as error:
+        if len(points) == 1:
+            return [], [Failure(points[0], _reason(error), workload.name)]
+    found, failures = [], []
+    for point in points:
+        one, refused = _estimated(workload, architectures, [point])
+        found += one
+        failures += refused
+    return found, failures
+
+
+def _enter(
+    columns: Mapping[str, FloatArray],
+    workload: SweepWorkload,
+    architectures: Sequence[Architecture],
+    priced: tuple[list[int], Estimate],
+) -> list[Failure]:
+    """Enter the headline numbers of one pass into the columns; points that do not fit are returned."""
+    points, found = priced
+    misfit = ~np.asarray(found.fits, dtype=bool)
+    overflow = beyond_memory(found, architectures) & ~misfit
+    starved = beyond_tile_buffers(found, architectures) & ~misfit & ~overflow
+    kept, rows = ~(misfit | overflow | starved), np.asarray(points)
+    for name, values in _headlines(found, workload, architectures).items():
+        columns[name][rows[kept]] = values[kept]
+    return [
+        *(_misfit(found, int(i), points[i], workload) for i in np.flatnonzero(misfit)),
+        *(_overflow(found, int(i), points[i], workload) for i in np.flatnonzero(overflow)),
+        *(Failure(points[i], _STARVED, workload.name) for i in np.flatnonzero(starved)),
+    ]
 
 
 def _passes(architectures: Mapping[int, Architecture]) -> Iterable[list[int]]:

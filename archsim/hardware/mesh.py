@@ -29,7 +29,7 @@ class Mesh(Component):
 
     @property
     def links(self) -> Scalar:
-        """Directed links between neighbours, at least one so that a lone tile has its port."""
+        """Directed links between neighbours; 1 for a lone tile, whose link carries nothing."""
         return np.maximum(4 * self.side * (self.side - 1), 1)
 
     @property
@@ -41,9 +41,10 @@ class Mesh(Component):
         """Hops of a multicast to, or a reduction from, `tiles` neighbouring tiles.
 
         The data travel the mean distance to the nearest one and one more hop for each further one;
-        partial sums are added on the way.
+        partial sums are added on the way.  Between two or more tiles that is at least one hop, on a
+        lone tile none.
         """
-        return np.asarray(np.maximum(self.mean_hops, 1.0) + tiles - 1.0)
+        return np.asarray(self.mean_hops + tiles - 1.0)
 
     def latency_s(self, bits: Scalar, hops: Scalar, ports: Scalar) -> Scalar:
         """Time of one transfer of `bits` over `hops` through `ports` tile ports."""

@@ -13,7 +13,8 @@ class ProgrammingScheme(Component):
     A device takes `pulses` pulses on average, in `passes` passes of which each reads the row first
     (write and verify).  Before that, reference devices (the shared column, or one device of each
     pair) take `calibration_pulses` pulses of alternating sign, which lead to the symmetry point.
-    With `calibration_interval_s` the calibration is repeated, as relaxation asks.
+    With `calibration_interval_s` the calibration is repeated, as relaxation asks: it starts once in
+    every interval, nothing else is done meanwhile, and training steps bear its time and energy.
     """
 
     pulses: Annotated[Scalar, Quantity(minimum=0, maximum=1e9)]

@@ -53,7 +53,7 @@ def averaging(architecture: Architecture, place: Placement, batch: FloatArray) -
     weights = np.asarray(place.inputs * place.outputs * place.blocks)
     arrays_of_copy = arrays_per_copy(place) * arrays_per_weight(architecture)
     tiles = np.ceil(arrays_of_copy / architecture.tile.arrays)
-    distance = np.minimum(tiles, np.maximum(mesh.mean_hops, 1.0))
+    distance = np.minimum(tiles, mesh.mean_hops)
     bits = weights * architecture.numbers.partial_sum_bits
     energy: dict[str, FloatArray] = {}
     array_s, arrays, most = (np.asarray(0.0 * one) for _ in range(3))

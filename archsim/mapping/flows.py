@@ -220,3 +220,39 @@ def copy_chains(
     none_inward = np.zeros(size.size, dtype=np.bool_)
     flow = np.arange(size.size)
     return Flows(table[:, 1], size, none_inward, flow, table[:, 2]), table[:, 0]
+
+
+def within_copies(
+    layout: TileLayout,
+    placement: TilePlacement,
+    grids: tuple[IntArray, IntArray, IntArray],
+    matrix: IntArray,
+    bits: FloatArray,
+) -> tuple[Flows, IntArray]:
+    """Flows from the first array of each column slice to every array in it, and the use of each, [F].
+
+    Uses are [U]: `bits` for each copy of `matrix`, spread evenly over the places of its grid (row
+    splits, column splits and groups of `grids`).  What two tiles exchange is one flow.
+    """
+    tile = np.repeat(placement.tile[layout.piece_slot], layout.piece_arrays)
+    begin = np.cumsum(layout.copy_arrays) - layout.copy_arrays
+    rows, cols, groups = grids
+    found: list[IntArray] = []
+    share: list[FloatArray] = []
+    for use, (m, sent) in enumerate(zip(matrix.tolist(), bits.tolist(), strict=True)):
+        copies, places = int(layout.copies[m]), int(rows[m] * cols[m] * groups[m])
+        if not copies or not sent:
+            continue
+        first = int(layout.first_copy[m])
+        arrays = int(layout.copy_arrays[first])
+        there = tile[begin[first] : begin[first] + copies * arrays].reshape(copies, arrays)
+        # Arrays that hold one weight follow each other; the first of them stands for all.
+        slices = there[:, :: arrays // places][:, :places].reshape(-1, int(rows[m]))
+        ends = np.stack([np.repeat(slices[:, 0], slices.shape[1]), slices.reshape(-1)], axis=1)
+        pairs, count = np.unique(ends[ends[:, 0] != ends[:, 1]], axis=0, return_counts=True)
+        found.append(np.concatenate([np.full((count.size, 1), use), pairs], axis=1))
+        share.append(count * (sent / places))
+    table = np.concatenate([np.zeros((0, 3), dtype=np.int64), *found])
+    size = np.concatenate([np.zeros(0), *share])
+    none_inward = np.zeros(size.size, dtype=np.bool_)
+    return Flows(table[:, 1], size, none_inward, np.arange(size.size), table[:, 2]), table[:, 0]

@@ -60,7 +60,7 @@ class Transfer:
     """One transfer of each matrix, [C, M]: all strips of one copy.
 
     `array_s` is how long the arrays are taken, `energy_j` by component.  `macs`, `compares` and
-    `words` are digital; `mesh_bits` pass between the arrays and the vector unit.  `written_per_sample`
+    `words` are digital; `read_bits` pass from the arrays to the vector unit, `pulse_bits` back.  `written_per_sample`
     is how many pulses a device of the array that transfers write takes per training sample.
     """
 
@@ -69,7 +69,8 @@ class Transfer:
     macs: Scalar
     compares: Scalar
     words: Scalar
-    mesh_bits: Scalar
+    read_bits: Scalar
+    pulse_bits: Scalar
     written_per_sample: Scalar
 
 
@@ -103,6 +104,7 @@ def transfer(architecture: Architecture, place: Placement, per_sample: Scalar) -
     for name, value in write.energy_j.items():
         key = PREFIX + name
         energy[key] = energy.get(key, 0.0) + strip.count * work.line_writes * writes * value
+    read_bits, pulse_bits = _mesh_bits(architecture, mean, place.outputs, load)
     seconds = most.line_reads * read.seconds + most.line_writes * writes * write.seconds
     return Transfer(
         array_s=np.asarray(seconds),
@@ -110,24 +112,25 @@ def transfer(architecture: Architecture, place: Placement, per_sample: Scalar) -
         macs=strip.count * work.digital_macs,
         compares=strip.count * work.digital_compares,
         words=strip.count * work.words_moved,
-        mesh_bits=strip.count * _mesh_bits(architecture, mean, place.outputs, load),
+        read_bits=strip.count * read_bits,
+        pulse_bits=strip.count * pulse_bits,
         written_per_sample=load.pulses * due,
     )
 
 
 def _mesh_bits(
     architecture: Architecture, operations: Operations, outputs: Scalar, load: WriteLoad
-) -> Scalar:
+) -> tuple[Scalar, Scalar]:
     """Bits to the vector unit and back, per strip: what is read, and the pulses to be written.
 
     Without digital work, what is read of one array stays in the tile for the other.
     """
     work = operations.per_transfer
     if not np.any(np.asarray(work.digital_macs)):
-        return 0.0
+        return 0.0, 0.0
     pulse_bits = np.ceil(np.log2(2.0 * load.slots + 1.0))
     read = work.conversions * architecture.numbers.partial_sum_bits
-    return read + work.line_writes * load.written * outputs * pulse_bits
+    return read, work.line_writes * load.written * outputs * pulse_bits
 
 
 def _write_load(
@@ -175,11 +178,13 @@ def transfers_per_sample(
 ) -> Scalar:
     """Transfers that a copy makes per training sample, if it takes `vectors` updates of each.
 
-    With immediate updates every sample is a minibatch of its own.
+    With immediate updates every sample is a minibatch of its own, and minibatches that share their
+    updates (`schedule.accumulate`) are one.
     """
     if not operations.transfers:
         return 0.0
-    minibatch = 1.0 if architecture.schedule.update == "immediate" else batch
+    policy = architecture.schedule
+    minibatch = 1.0 if policy.update == "immediate" else batch * policy.accumulate
     trained = np.asarray(vectors) > 0
     made = trained * operations.transfers_per_minibatch(vectors * minibatch)
     return np.asarray(made / minibatch, dtype=np.float64)

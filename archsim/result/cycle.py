@@ -98,8 +98,8 @@ def _shares(priced: Estimate, task: int, by: str) -> list[tuple[str, str, float]
         phase = ResultPhase.DIGITAL if by in _DIGITAL else ResultPhase.TRANSFER
         return [(str(phase), by, 1.0)]
     own = str(task_phase(priced.program, task))
-    if by in POWER_CAPS:
-        return [(own, by, 1.0)]
+    if unit in POWER_CAPS:
+        return [(own, unit, 1.0)]
     if by:
         parts = array_by_phase_s(priced, task)
         held = sum(parts.values())

@@ -23,7 +23,7 @@ from archsim.result.energy import EnergyRow, energy_rows, total_by
 from archsim.result.fidelity import Fidelity, Step, analytic_section, cycle_fidelity
 from archsim.result.hardware_detail import hardware_detail
 from archsim.result.large_system import large_system
-from archsim.result.latency import Attribution, attribute, limit_words
+from archsim.result.latency import Attribution, attribute, limit_words, with_recalibration
 from archsim.result.layers import layer_rows, pulses_per_device
 from archsim.result.limits import drift_per_step, limit_rows
 from archsim.result.mesh import mesh_section
@@ -140,18 +140,23 @@ def _evaluation(priced: Estimate, tree: Architecture) -> dict[str, Any] | None:
 
 
 def _by_analysis(priced: Estimate, _tree: Architecture, _progress: Progress | None) -> _Timed:
-    return _Timed(priced, attribute(priced), None, analytic_section())
+    return _Timed(priced, _split(priced, attribute(priced)), None, analytic_section())
+
+
+def _split(priced: Estimate, work: Attribution) -> Attribution:
+    """Where the time of the whole step goes, given where that of its schedule goes."""
+    return with_recalibration(work, float(priced.recalibration_s[0]))
 
 
 def _by_cycle(priced: Estimate, tree: Architecture, progress: Progress | None) -> _Timed:
     found = analyse(simulate_step(priced, tree, progress))
-    split = attribute_path(priced, found)
     timed = timed_by_cycle(priced, tree, found.run)
+    split = _split(timed, attribute_path(priced, found))
     return _Timed(
         timed,
         split,
         found,
-        cycle_fidelity(Step(priced, attribute(priced)), Step(timed, split), found),
+        cycle_fidelity(Step(priced, _split(priced, attribute(priced))), Step(timed, split), found),
         {**cycle_section(found), "mesh": mesh_section(priced, tree, found.run)},
     )
 

@@ -76,7 +76,7 @@ def _difference(
     analytic: Attribution, cycle: Attribution, found: CycleFindings, other_s: float
 ) -> dict[str, Any]:
     """Cycle less analytic: by resource, where the parts add up, and in a sentence."""
-    step_s = found.run.makespan_s
+    step_s = sum(cycle.by_limit_s.values())
     change_s = step_s - other_s
     names = [*cycle.by_limit_s, *(n for n in analytic.by_limit_s if n not in cycle.by_limit_s)]
     by_limit = {

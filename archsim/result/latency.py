@@ -16,8 +16,10 @@ from archsim.simulation.columns import (
     POWER_CAPS,
     UPDATE_POWER,
 )
+from archsim.simulation.cycle.holding import arrays_of
 from archsim.simulation.estimate import Estimate
 from archsim.simulation.program import IntArray, Program
+from archsim.simulation.recalibration import RECALIBRATION
 
 _DIGITAL = ("vector_unit", "matrix_unit")
 # What moving its data adds to a task, beside the time in its own unit.
@@ -39,6 +41,7 @@ _LIMIT_WORDS = {
     UPDATE_POWER: "The power limit of updates",
     DATA_MOVEMENT: "Data movement",
     WRITING: "Writing weights anew",
+    RECALIBRATION: "Recalibration of the references",
 }
 
 
@@ -93,6 +96,15 @@ def attribute(estimate: Estimate) -> Attribution:
     return Attribution(phases, limits)
 
 
+def with_recalibration(split: Attribution, seconds: float) -> Attribution:
+    """The split of a step that takes `seconds` more in which references are set again."""
+    if not seconds:
+        return split
+    phase = str(ResultPhase.TRANSFER)
+    by_phase = {**split.by_phase_s, phase: split.by_phase_s[phase] + seconds}
+    return Attribution(by_phase, {**split.by_limit_s, RECALIBRATION: seconds})
+
+
 def limit_words(limit: str) -> str:
     """A limit as the subject of a sentence."""
     return _LIMIT_WORDS[limit]
@@ -139,13 +151,14 @@ def _resource_shares(estimate: Estimate, tasks: IntArray, resource: int) -> Shar
     name = estimate.timeline.resources[resource]
     phases: dict[str, float] = {}
     is_shared = name in costs.occupancy_s
+    users = arrays_of(program, costs, 0)
     for task in (int(t) for t in tasks):
         if name in POWER_CAPS:
             busy = {task_phase(program, task): float(costs.power[name].busy_s[0, task])}
         elif is_shared:
             phase = ResultPhase.DIGITAL if name in _DIGITAL else ResultPhase.TRANSFER
             busy = {phase: float(costs.shared_s[name][0, task])}
-        elif program.matrix[task] == resource:
+        elif users[task] == resource:
             busy = array_by_phase_s(estimate, task)
         else:
             continue

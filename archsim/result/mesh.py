@@ -12,6 +12,7 @@ from archsim.simulation.cycle.links import MESH, is_mesh_link, link_name
 from archsim.simulation.cycle.placed import PlacedMesh
 from archsim.simulation.cycle.run import CycleRun
 from archsim.simulation.estimate import Estimate
+from archsim.simulation.transfers import TRANSFER_MESH
 
 # Links and tasks that a result lists.
 LISTED: Final = 8
@@ -55,7 +56,8 @@ def mesh_section(priced: Estimate, architecture: Architecture, run: CycleRun) ->
 
 def _energy_j(energy_j: dict[str, FloatArray], times: FloatArray) -> float:
     """Energy of the mesh for one sample, with its share of what happens once per step."""
-    return float((energy_j[MESH][0] * times).sum()) if MESH in energy_j else 0.0
+    found = [energy_j[name] for name in (MESH, TRANSFER_MESH) if name in energy_j]
+    return float(sum((energy[0] * times).sum() for energy in found))
 
 
 def _mean_distance(

@@ -9,6 +9,7 @@ from archsim.simulation.algorithm_state import STATE, STATE_IN_DRAM
 from archsim.simulation.chip_spread import CHIP_LINKS
 from archsim.simulation.estimate import Estimate
 from archsim.simulation.program import Program
+from archsim.simulation.recalibration import RECALIBRATION
 from archsim.simulation.transfers import FILTER
 from archsim.workload.graph import OpKind
 from archsim.workload.training import TaskKind
@@ -42,6 +43,7 @@ _COMPONENT_PHASES = {
     STATE: ResultPhase.TRANSFER,
     STATE_IN_DRAM: ResultPhase.TRANSFER,
     FILTER: ResultPhase.DIGITAL,
+    RECALIBRATION: ResultPhase.TRANSFER,
 }
 
 

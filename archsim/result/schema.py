@@ -279,7 +279,9 @@ def _difference() -> _Schema:
 def _cycle() -> _Schema:
     path = _object(
         steps=_count("Steps of the critical path."),
-        waited_for_s=_map("Its time by what the next step waited for; the sum is the step."),
+        waited_for_s=_map(
+            "Its time by what the next step waited for; the sum is the step without recalibration."
+        ),
         queues_s=_map("Its time for which the next step queued, by resource, longest first."),
         tasks={"type": "array", "items": _task_on_path()},
         first={"type": "array", "items": _path_step()},
@@ -288,7 +290,9 @@ def _cycle() -> _Schema:
     stalls = _object(
         resource=_text("The resource of highest utilisation."),
         utilisation={"type": "number", "minimum": 0, "maximum": 1},
-        seconds=_map("What it does with the step: works, or waits for what; the sum is the step."),
+        seconds=_map(
+            "What it does meanwhile: works, or waits for what; the sum is the step without recalibration."
+        ),
     )
     return _object(
         ("mesh", _mesh()),

@@ -27,6 +27,7 @@ from archsim.simulation.memory import Memory, add_spills, memory
 from archsim.simulation.power import with_power_caps
 from archsim.simulation.program import BoolArray, IntArray, Program
 from archsim.simulation.pulses import pulses_by_role
+from archsim.simulation.recalibration import recalibration
 from archsim.simulation.rounds import phases_of, with_writing, writing_s, written_pulses
 from archsim.simulation.side_by_side import row_of, side_by_side
 from archsim.simulation.static import static_energy_j
@@ -41,6 +42,7 @@ class Estimate:
     includes static energy.  `static_power_w` (mean over the step) and `area_m2` are by component, each [C].
     `pulses_per_step` [C, M] is what a device of each matrix takes in one step, the most of
     `pulses_by_role`, and `state` what the update algorithm keeps digitally.
+    `recalibration_s` [C] is the part of the step in which references are set again.
     `stored_bits` [C] is what is kept at once between tasks, `spilled_share` [C] the part in DRAM.
     `fits` says whether the arrays suffice; where they do not, times and energies are meaningless.
     """
@@ -64,6 +66,7 @@ class Estimate:
     pulses_per_step: FloatArray
     pulses_by_role: MappingType[Role, FloatArray]
     state: AlgorithmState
+    recalibration_s: FloatArray
 
     @property
     def array_utilisation(self) -> FloatArray:
@@ -254,12 +257,16 @@ def _totals(
     timeline, mapping = chosen.timeline, chosen.mapping
     areas = _areas(architecture, mapping.chips)
     # Again, so that a sum does not depend on what else was priced beside it.
-    dynamic_j = _dynamic_j(program, chosen.costs, batch)
+    again = recalibration(architecture, mapping, timeline.makespan_s)
+    energy_j = again.added_to(chosen.costs.energy_j, program)
+    costs = replace(chosen.costs, energy_j=energy_j)
+    dynamic_j = _dynamic_j(program, costs, batch)
+    step_s = timeline.makespan_s + again.seconds
     pulses = pulses_by_role(architecture, program, mapping, batch)
     if mapping.round_of is not None:
         anew = written_pulses(architecture, mapping)
         pulses = {role: taken + anew for role, taken in pulses.items()}
-    static = static_energy_j(program, architecture, mapping, chosen.costs, timeline)
+    static = static_energy_j(program, architecture, mapping, costs, timeline, again.seconds)
     available = np.broadcast_to(
         np.asarray(architecture.arrays_available, dtype=np.float64), batch.shape
     )[:, 0]
@@ -267,15 +274,15 @@ def _totals(
     return Estimate(
         program=program,
         mapping=mapping,
-        costs=chosen.costs,
+        costs=costs,
         timeline=timeline,
         batch=batch[:, 0],
         arrays_available=available,
         fits=chosen.fits,
-        step_latency_s=timeline.makespan_s,
+        step_latency_s=step_s,
         step_energy_j=dynamic_j + sum(static.values()),
         dynamic_energy_j=dynamic_j,
-        static_power_w={name: j / timeline.makespan_s for name, j in static.items()},
+        static_power_w={name: j / step_s for name, j in static.items()},
         area_by_component_m2=areas,
         area_m2=np.asarray(sum(areas.values())),
         stored_bits=chosen.kept.stored_bits,
@@ -284,6 +291,7 @@ def _totals(
         pulses_per_step=np.maximum.reduce(list(pulses.values())),
         pulses_by_role=pulses,
         state=chosen.state,
+        recalibration_s=again.seconds,
     )
 
 

@@ -10,7 +10,7 @@ their way; partial sums travel in the task that makes them, weights in the avera
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -28,12 +28,14 @@ from archsim.mapping.flows import (
     entries,
     multicasts,
     reductions,
+    within_copies,
 )
 from archsim.mapping.layout import TileLayout, lay_out
 from archsim.mapping.placement import TilePlacement, keep_snake, place_tiles
 from archsim.mapping.routing import Flows, route
 from archsim.mapping.traffic import Traffic, copy_traffic, task_traffic
 from archsim.simulation.program import BoolArray, IntArray, Program
+from archsim.simulation.transfers import transfer_traffic
 from archsim.workload.training import TaskKind
 
 
@@ -44,7 +46,8 @@ class MeshRoutes:
     Entries [N], sorted by task and link: `bits` of `task` over `link` (see
     `archsim.mapping.routing.Routes`).  `depth` [T] is the longest way of a task's data, in hops:
     that of its inputs and then that of its partial sums.  `exchanged_bits` per sample go from copy to
-    copy, which is what the placement brings together.
+    copy, which is what the placement brings together.  `transfer_bit_hops` [T] is the part of bits
+    times links that transfers of the update algorithm take.
     """
 
     layout: TileLayout
@@ -54,6 +57,7 @@ class MeshRoutes:
     bits: FloatArray
     depth: IntArray
     exchanged_bits: float
+    transfer_bit_hops: FloatArray
 
     @property
     def mean_hops(self) -> float:
@@ -101,9 +105,12 @@ def mesh_routes(
         (copy_chains(layout, placement, matrices, weights[matrices]), owners),
     ]
     ways = [_ways(program.size, side, part) for part in (inputs, sums)]
-    key, place = np.unique(np.concatenate([way.key for way in ways]), return_inverse=True)
-    bits = np.bincount(place, weights=np.concatenate([way.bits for way in ways]))
     links = 4 * side * side
+    moved = _transfer_ways(program, architecture, mapping, samples, (layout, placement))
+    everything = [*ways, moved]
+    key, place = np.unique(np.concatenate([way.key for way in everything]), return_inverse=True)
+    bits = np.bincount(place, weights=np.concatenate([way.bits for way in everything]))
+    of_transfers = np.bincount(moved.key // links, weights=moved.bits, minlength=program.size)
     return MeshRoutes(
         layout,
         placement,
@@ -112,7 +119,30 @@ def mesh_routes(
         bits=np.asarray(bits, dtype=np.float64),
         depth=np.asarray(sum(way.depth for way in ways)),
         exchanged_bits=float(traffic.bits.sum()),
+        transfer_bit_hops=of_transfers.astype(np.float64),
     )
+
+
+def _transfer_ways(
+    program: Program,
+    architecture: Architecture,
+    mapping: Mapping,
+    samples: int,
+    placed: tuple[TileLayout, TilePlacement],
+) -> _Ways:
+    """Lines that transfers read go to where the outputs of their columns are summed; pulses come back.
+
+    That is where digital work on these columns is done.  Nobody waits for the hops alone.
+    """
+    side = placed[1].side
+    sent = transfer_traffic(program, architecture, mapping, np.array([[float(samples)]]))
+    if sent is None:
+        return _ways(program.size, side, [])
+    matrix = _holders(program, mapping)[sent.task]
+    back, use = within_copies(*placed, _grids(mapping), matrix, sent.pulse_bits)
+    there, used = within_copies(*placed, _grids(mapping), matrix, sent.read_bits)
+    there = replace(there, inward=np.ones_like(there.inward))
+    return _ways(program.size, side, [((back, use), sent.task), ((there, used), sent.task)])
 
 
 _PLACED_BY: dict[

@@ -41,24 +41,31 @@ def programming(architecture: Architecture, mapping: Mapping) -> Programming:
     scheme, place = architecture.programming, mapping.place
     copies = mapping.copies * mapping.on_array
     arrays = arrays_per_weight(architecture)
+    calibration_s, calibration_j = calibration(architecture, mapping)
     each = scheme.pulses / scheme.passes
     row = row_write(architecture, place, each, 1.0)
     rows = np.minimum(place.inputs * place.blocks_per_array, architecture.array.rows)
     seconds = arrays * scheme.passes * rows * row.seconds * (copies > 0)
     written = arrays * scheme.passes * place.inputs * copies
-    calibration_s, calibration_j = _calibration(architecture, place)
-    led_s, led_j = _led_to_symmetry(architecture, place)
-    calibration_s = arrays * calibration_s + led_s
-    calibration_j = arrays * calibration_j + led_j
     return Programming(
         seconds=_largest(np.asarray(seconds), copies),
         energy_j={
             name: np.asarray((written * energy).sum(axis=1))
             for name, energy in row.energy_j.items()
         },
-        calibration_s=_largest(np.asarray(calibration_s * (copies > 0)), copies),
-        calibration_j=np.asarray((copies * calibration_j).sum(axis=1)),
+        calibration_s=calibration_s,
+        calibration_j=np.asarray(calibration_j.sum(axis=1)),
     )
+
+
+def calibration(architecture: Architecture, mapping: Mapping) -> tuple[FloatArray, FloatArray]:
+    """Setting all references once: seconds, all arrays at once, [C], and energy by matrix, [C, M]."""
+    place, copies = mapping.place, mapping.copies * mapping.on_array
+    arrays = arrays_per_weight(architecture)
+    seconds, energy_j = _calibration(architecture, place)
+    led_s, led_j = _led_to_symmetry(architecture, place)
+    taken_s = np.asarray((arrays * seconds + led_s) * (copies > 0))
+    return _largest(taken_s, copies), np.asarray(copies * (arrays * energy_j + led_j))
 
 
 def _largest(values: FloatArray, like: FloatArray) -> FloatArray:

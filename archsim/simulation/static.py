@@ -20,12 +20,18 @@ def static_energy_j(
     mapping: Mapping,
     costs: TaskCosts,
     timeline: Timeline,
+    recalibration_s: FloatArray,
 ) -> dict[str, FloatArray]:
-    """Energy of a step that flows without any operator asking for it, by component, each [C]."""
+    """Energy of a step that flows without any operator asking for it, by component, each [C].
+
+    All arrays in use are on for the `recalibration_s` [C] that the step takes beyond its schedule.
+    """
     on = None
     if architecture.chip.power_gating is not None:
-        on = _array_seconds(program, mapping, costs, timeline)
-    return static_energy_over(architecture, timeline.makespan_s, on, mapping.chips)
+        on_s, woken = _array_seconds(program, mapping, costs, timeline)
+        on = on_s + mapping.arrays_used * recalibration_s, woken
+    step_s = timeline.makespan_s + recalibration_s
+    return static_energy_over(architecture, step_s, on, mapping.chips)
 
 
 def static_energy_over(

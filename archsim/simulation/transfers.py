@@ -22,6 +22,8 @@ from archsim.simulation.columns import LINE_WRITES, CostColumns, pick, pick_plac
 from archsim.simulation.program import IntArray, Program
 from archsim.workload.training import TaskKind
 
+# Words of transfers on the mesh.
+TRANSFER_MESH = f"{PREFIX}mesh"
 # Where digital work of the update algorithm is reported.
 FILTER = "algorithm_digital"
 
@@ -53,16 +55,55 @@ def add_algorithm_work(
     operations = structure(architecture)
     if np.any(operations.per_vector.digital_macs):
         _outer_products(build, program, architecture, mapping)
+    due = _find(program, architecture, mapping, batch)
+    if due is not None:
+        place = pick_place(mapping, program.matrix[due.columns])
+        _add(build, architecture, due, transfer(architecture, place, due.per_sample))
+
+
+@dataclass(frozen=True, slots=True)
+class TransferTraffic:
+    """What transfers send over the mesh, all [n]: the tasks that they are part of, and bits of one
+    copy each time that the task happens, from the arrays to the vector unit and back.
+    """
+
+    task: IntArray
+    read_bits: FloatArray
+    pulse_bits: FloatArray
+
+
+def transfer_traffic(
+    program: Program, architecture: Architecture, mapping: Mapping, batch: FloatArray
+) -> TransferTraffic | None:
+    """The transfers of the first configuration; None if the algorithm makes none."""
+    due = _find(program, architecture, mapping, batch)
+    if due is None:
+        return None
+    each = transfer(architecture, pick_place(mapping, program.matrix[due.columns]), due.per_sample)
+    # Minibatches that share what happens once per step bear their part of it.
+    once = program.per_step[due.columns]
+    times = due.times * np.where(once, 1.0 / architecture.schedule.accumulate, 1.0)
+    times = times * (due.copies > 0)
+    return TransferTraffic(
+        due.columns,
+        np.asarray(times * each.read_bits)[0],
+        np.asarray(times * each.pulse_bits)[0],
+    )
+
+
+def _find(
+    program: Program, architecture: Architecture, mapping: Mapping, batch: FloatArray
+) -> _Due | None:
+    """The transfers of a step, with the tasks that bear them; None if there are none."""
+    operations = structure(architecture)
     if not operations.transfers:
-        return
+        return None
     with_updates = (
         operations.transfer_unit is Unit.VECTOR or architecture.schedule.update == "immediate"
     )
     find = _with_updates if with_updates else _once_per_step
     due = find(program, architecture, mapping, batch, operations)
-    if due.columns.size:
-        place = pick_place(mapping, program.matrix[due.columns])
-        _add(build, architecture, due, transfer(architecture, place, due.per_sample))
+    return due if due.columns.size else None
 
 
 def _sharing(architecture: Architecture, copies: FloatArray) -> FloatArray:
@@ -101,7 +142,8 @@ def _once_per_step(
     columns = np.arange(program.size - count, program.size)
     updates = program.matrices.updates + 0.0 * mapping.copies
     per_sample = np.asarray(transfers_per_sample(architecture, operations, updates, batch))
-    times = mapping.on_array * per_sample * batch
+    # In all minibatches that share their updates; each bears its part (`spread_over_minibatches`).
+    times = mapping.on_array * per_sample * batch * architecture.schedule.accumulate
     return _due(operations, mapping, np.arange(count), columns, times, per_sample)
 
 
@@ -146,9 +188,10 @@ def _add(build: CostColumns, architecture: Architecture, due: _Due, each: Transf
     build.array[:, columns] += array_s
     build.transfers[:, columns] += array_s + beyond_s
     mesh = architecture.mesh
-    bit_hops = due.times * due.copies * each.mesh_bits * mesh.spread_hops(1.0)
+    moved = due.times * due.copies * (each.read_bits + each.pulse_bits)
+    bit_hops = moved * mesh.spread_hops(1.0)
     build.shared["mesh"][:, columns] += mesh.occupancy_s(bit_hops)
-    build.add_energy(f"{PREFIX}mesh", columns, mesh.energy_j(bit_hops, build.hop_m))
+    build.add_energy(TRANSFER_MESH, columns, mesh.energy_j(bit_hops, build.hop_m))
     build.state_bits[:, columns] += digital * each.words * numbers.parameter_bits
 
 

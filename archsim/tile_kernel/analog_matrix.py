@@ -26,7 +26,7 @@ from archsim.tile_kernel.algorithms import (
 )
 from archsim.tile_kernel.algorithms.contract import LearnReport
 from archsim.tile_kernel.arrays import F32, finite
-from archsim.tile_kernel.drift import drift
+from archsim.tile_kernel.drift import kept_share, relax
 from archsim.tile_kernel.ir_drop import IrDrop, WireLosses, wire_losses
 from archsim.tile_kernel.matrix_statistics import (
     DeviceStatistics,
@@ -51,6 +51,9 @@ from archsim.tile_kernel.wander import wander
 
 # A device this close to a bound, relative to its range, counts as saturated.
 _AT_BOUND = 0.01
+# Drift is carried out once it is this part of a weight: far above the rounding of float32, which
+# would swallow what one short step takes, and far below what reads can tell.
+_LEAST_DRIFT = 1e-5
 # Kept losses of the wires are named by the direction of a read, or by this and the role of an array.
 _TRANSFER = "transfer"
 
@@ -134,6 +137,7 @@ class AnalogMatrix:
         self._totals = MatrixTotals()
         self._bounded_share = 0.0
         self._age_s = 0.0
+        self._kept = 1.0
 
     @classmethod
     def from_architecture(
@@ -248,7 +252,7 @@ class AnalogMatrix:
     def end_of_minibatch(self, elapsed_s: float = 0.0) -> None:
         """Let bounds wander, and `elapsed_s` pass: devices drift from their last update on.
 
-        InputError if time passes for a device whose retention is unknown.
+        Drift of less than 1e-5 of a weight is kept until it is as much.  InputError if time passes for a device whose retention is unknown.
         """
         if elapsed_s:
             self._rest(elapsed_s)
@@ -256,9 +260,13 @@ class AnalogMatrix:
             wander(array, self.rng)
 
     def _rest(self, elapsed_s: float) -> None:
-        for array in self._arrays().values():
-            drift(array, self.device, self._age_s, elapsed_s)
+        self._kept *= kept_share(self.device, self._age_s, elapsed_s)
         self._age_s += elapsed_s
+        if 1.0 - self._kept < _LEAST_DRIFT:
+            return
+        for array in self._arrays().values():
+            relax(array, self.device, self._kept)
+        self._kept = 1.0
 
     def program(self, weights: ArrayLike) -> float:
         """Write the matrix [inputs, outputs] as far as devices reach; returns the share cut."""
@@ -312,6 +320,7 @@ class AnalogMatrix:
             "generator": saved_generator(self.rng),
             "bounded_share": np.array(self._bounded_share),
             "age_s": np.array(self._age_s),
+            "kept": np.array(self._kept),
             **saved(self._totals, "totals"),
             **saved(self._state, "arrays"),
             **{
@@ -339,9 +348,13 @@ class AnalogMatrix:
         wires = {
             str(use): self._saved_losses(use, state) for use in uses if f"wires.{use}.at" in state
         }
+        for name in ("generator", "bounded_share", "age_s", "kept"):
+            if name not in state:
+                raise InputError(f"the saved state has no '{name}'", place="checkpoint")
         restore_generator(self.rng, state["generator"])
         self._bounded_share = float(state["bounded_share"])
         self._age_s = float(state["age_s"])
+        self._kept = float(state["kept"])
         self._totals = restored(self._totals, "totals", state)
         self._state = restored(self._state, "arrays", state)
         self._read_through = arrays_read(self.algorithm, self._state)

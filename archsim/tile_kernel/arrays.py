@@ -15,10 +15,14 @@ Bits: TypeAlias = NDArray[np.bool_]
 
 def finite(name: str, values: ArrayLike) -> F32:
     """`values` as a float32 array; InputError names the first entry that is not finite."""
-    array: NDArray[Any] = np.asarray(values)
+    try:
+        array: NDArray[Any] = np.asarray(values)
+    except ValueError:
+        raise InputError(f"{name} is a list of rows that differ in length") from None
     if array.dtype.kind not in "fiu":
         raise InputError(f"{name} is an array of {array.dtype}, where numbers are expected")
-    converted = np.asarray(array, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        converted = np.asarray(array, dtype=np.float32)
     # One sum finds NaN and infinity without an array of flags; overflow of finite sums is rare,
     # and then the slow check decides.
     with np.errstate(over="ignore", invalid="ignore"):
@@ -28,7 +32,7 @@ def finite(name: str, values: ArrayLike) -> F32:
         if not good.all():
             place = [int(i) for i in np.argwhere(~good)[0]]
             raise InputError(
-                f"{name} is {converted[tuple(place)]} at index {place}; every entry must be finite"
+                f"{name} is {array[tuple(place)]} at index {place}; every entry must be finite in float32"
             )
     return converted
 

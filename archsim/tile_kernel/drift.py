@@ -13,9 +13,17 @@ from archsim.tile_kernel.state import DeviceArray, distance
 def drift(devices: DeviceArray, device: Device, age_s: float, duration_s: float) -> None:
     """Let `duration_s` pass, in place, for devices last written `age_s` ago.
 
+    See `kept_share` and `relax`.
+    """
+    relax(devices, device, kept_share(device, age_s, duration_s))
+
+
+def kept_share(device: Device, age_s: float, duration_s: float) -> float:
+    """What `duration_s` leaves of the distance to rest of devices last written `age_s` ago.
+
     An exponential retention relaxes to weight zero; drift by a power or a logarithm of time takes
     its share of the conductance, and what is taken depends on the age: with the shares r1 and r2
-    of both ends, the conductance is multiplied by (1 - r2) / (1 - r1).  Bounds are not crossed.
+    of both ends, the conductance is multiplied by (1 - r2) / (1 - r1).
     InputError if the device's retention is unknown, or a time is negative.
     """
     if device.retention is None:
@@ -26,7 +34,11 @@ def drift(devices: DeviceArray, device: Device, age_s: float, duration_s: float)
     for name, value in (("age", age_s), ("duration", duration_s)):
         if not (np.isfinite(value) and value >= 0):
             raise InputError(f"the {name} of a drift is {value} s; expected at least 0 s")
-    keep = _kept(device.retention, age_s, duration_s)
+    return _kept(device.retention, age_s, duration_s)
+
+
+def relax(devices: DeviceArray, device: Device, keep: float) -> None:
+    """Leave the share `keep` of the distance to rest, in place; bounds are not crossed."""
     # Weight that stands for conductance zero: drift of the conductance draws weights there.
     rest = 0.0
     if not isinstance(device.retention, ExponentialRetention):

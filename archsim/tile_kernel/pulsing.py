@@ -14,7 +14,7 @@ of the others', and what it adds fades by the pulses that follow.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from archsim.tile_kernel.arrays import F32
 from archsim.tile_kernel.normal import normals
 from archsim.tile_kernel.state import DeviceArray, show_stored
-from archsim.tile_kernel.step_law import LocalSteps, Where
+from archsim.tile_kernel.step_law import Bounds, LocalSteps, Where
 
 # Devices per pass: the temporaries of one pass stay in a second-level cache of 1 MB.
 CHUNK = 30720
@@ -32,8 +32,10 @@ _SERIES_LIMIT = 2.0
 _SHORT_LIMIT = 0.1
 _FEW = 0.05
 _LARGEST_EXPONENT = 80.0
-# A tangent of a curved response is followed over at most this change of the weight.
+# A tangent of a curved response is followed over at most this change of the weight,
 _STRETCH = 0.05
+# unless pulses would take every device over its range many times.
+_MOST_STRETCHES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,18 @@ class PartialPulses:
     """What devices see of pulses that are not meant for them: flat float32, one entry per device.
 
     `up` and `down` are steps relative to a full one; `slots` how often, for the counters.
+    They belong to the counts given.  A pulse more on a device comes with less of them: `up_lost` and
+    `down_lost` are what it takes off its own polarity, `up_against` and `down_against` what a pulse
+    up and a pulse down add to the other one, so that noise of the counts moves the weight by less.
     """
 
     up: F32
     down: F32
     slots: F32
+    up_lost: float = 0.0
+    down_lost: float = 0.0
+    up_against: float = 0.0
+    down_against: float = 0.0
 
 
 def apply_pulses(
@@ -72,8 +81,11 @@ def apply_pulses(
             chunk = slice(first, min(first + CHUNK, stop))
             given = slice(first - start, chunk.stop - start)
             variance = None if count_variance is None else count_variance[given]
-            some = partial and PartialPulses(
-                partial.up[given], partial.down[given], partial.slots[given]
+            some = partial and replace(
+                partial,
+                up=partial.up[given],
+                down=partial.down[given],
+                slots=partial.slots[given],
             )
             _pass(devices, chunk, _Pulses(up[given], down[given], variance, some), rng)
     else:
@@ -105,9 +117,7 @@ class _Pulses:
             self.down * share,
             None if self.variance is None else self.variance * share,
             self.partial
-            and PartialPulses(
-                self.partial.up * share, self.partial.down * share, self.partial.slots
-            ),
+            and replace(self.partial, up=self.partial.up * share, down=self.partial.down * share),
         )
 
 
@@ -147,7 +157,7 @@ def _moved(
     for stretch in range(stretches):
         if stretch:
             steps = devices.law.at(weights, where, bounds)
-        weights = _advance(devices, steps, weights, share, rng)
+        weights = _advance(devices, steps, weights, share, bounds, rng)
         np.minimum(weights, bounds.upper, out=weights)
         np.maximum(weights, bounds.lower, out=weights)
     return weights
@@ -158,7 +168,8 @@ def _stretches(steps: LocalSteps, pulses: _Pulses) -> int:
     up, down = pulses.mean()
     way = up * steps.up_rate
     way += down * steps.down_rate
-    return max(1, int(np.ceil(float(np.max(way, initial=0.0)) / _STRETCH)))
+    stretches = float(np.max(way, initial=0.0)) / _STRETCH
+    return max(1, int(np.ceil(min(stretches, _MOST_STRETCHES))))
 
 
 def _advance(
@@ -166,6 +177,7 @@ def _advance(
     steps: LocalSteps,
     weights: F32,
     pulses: _Pulses,
+    bounds: Bounds,
     rng: np.random.Generator,
 ) -> F32:
     """The weights after the pulses, with noise, before the bounds cut them."""
@@ -175,6 +187,9 @@ def _advance(
     fade = _fade(up, down, steps)
     net *= fade
     moved = weights + net
+    if devices.law.straight and float(fade.max(initial=1.0)) > 1:
+        # Where steps grow the way runs far beyond the bounds, but no step is taken there.
+        net = np.minimum(np.maximum(moved, bounds.lower), bounds.upper) - weights
     if devices.cycle_noise == 0 and pulses.variance is None:
         return moved
     if pulses.partial is None or pulses.variance is not None:
@@ -218,7 +233,7 @@ def _fade(up: F32, down: F32, steps: LocalSteps) -> F32:
 
     Otherwise as exp(-D/2) * sinh(D/2) / (D/2), which loses no digits at small D.
     """
-    if not (steps.up_fall.any() or steps.down_fall.any()):
+    if not (steps.up_fall.ndim or steps.down_fall.ndim or steps.up_fall or steps.down_fall):
         return np.ones((), dtype=np.float32)
     decay = up * steps.up_fall
     decay += down * steps.down_fall
@@ -274,20 +289,48 @@ def _noise_variance(devices: DeviceArray, steps: LocalSteps, half_way: F32, puls
     up, down, variance = pulses.up, pulses.down, pulses.variance
     up_step = steps.up_rate - steps.up_fall * half_way
     down_step = steps.down_rate + steps.down_fall * half_way
-    up_step *= up_step
-    down_step *= down_step
-    squares = up * up_step
-    squares += down * down_step
     # The remainder of the counts belongs to pulses up and down by their parts.
     share: F32 | None = None
     if variance is not None:
         share = variance / np.maximum(up + down, np.finfo(np.float32).tiny)
+    apart: F32 | None = None
+    if share is not None and pulses.partial is not None:
+        # A pulse more moves the weight by less than its step.
+        of_up, of_down = _net_steps(up_step, down_step, pulses.partial)
+        apart = _sum_of_squares(up, of_up, down, of_down)
+        apart *= share
+        share = None
+    squares = _sum_of_squares(up, up_step, down, down_step)
     if devices.cycle_noise_kind == "of_mean_step":
         noise = np.float32(devices.cycle_noise**2 * devices.step**2) * (up + down)
-        return noise if share is None else noise + squares * share
-    if share is None:
+        if share is not None:
+            noise += squares * share
+    elif share is None:
         squares *= np.float32(devices.cycle_noise**2)
-        return squares
-    share += np.float32(devices.cycle_noise**2)
-    squares *= share
+        noise = squares
+    else:
+        share += np.float32(devices.cycle_noise**2)
+        squares *= share
+        noise = squares
+    if apart is not None:
+        noise += apart
+    return noise
+
+
+def _sum_of_squares(up: F32, up_step: F32, down: F32, down_step: F32) -> F32:
+    """up * up_step^2 + down * down_step^2; overwrites the steps."""
+    up_step *= up_step
+    down_step *= down_step
+    squares = up * up_step
+    squares += down * down_step
     return squares
+
+
+def _net_steps(up_step: F32, down_step: F32, partial: PartialPulses) -> tuple[F32, F32]:
+    """How far one pulse more moves a weight, with the partial pulses that it replaces."""
+    of_up = up_step * np.float32(1.0 - partial.up_lost)
+    of_down = down_step * np.float32(1.0 - partial.down_lost)
+    if partial.up_against or partial.down_against:
+        of_up -= down_step * np.float32(partial.up_against)
+        of_down -= up_step * np.float32(partial.down_against)
+    return of_up, of_down

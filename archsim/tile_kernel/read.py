@@ -81,7 +81,7 @@ def _read(
     axis = "rows" if direction is Direction.FORWARD else "columns"
     inputs = lines_of("x", x, matrices.shape[0], matrices.shape[1], axis)
     output = read_tiles(matrices, inputs, parameters, rng)
-    if weights.ndim == 2:
+    if np.ndim(weights) == 2:
         return replace(output, y=output.y[0], repeats=output.repeats[0])
     return replace(
         output,

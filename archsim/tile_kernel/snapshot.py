@@ -93,7 +93,12 @@ def saved_generator(rng: np.random.Generator) -> NDArray[np.uint8]:
 
 def restore_generator(rng: np.random.Generator, held: NDArray[np.uint8]) -> None:
     """Put a generator back, in place; InputError if it is of another kind."""
-    state = json.loads(held.tobytes())
+    try:
+        state = json.loads(held.tobytes())
+    except ValueError:
+        state = None
+    if not isinstance(state, dict):
+        raise InputError("the saved state holds no state of a generator", place="checkpoint")
     kind = rng.bit_generator.state["bit_generator"]
     if state.get("bit_generator") != kind:
         raise InputError(

@@ -122,7 +122,8 @@ class Tiling:
             return alone
         by_split = outputs.reshape(self.row_splits, self.col_splits, *outputs.shape[1:])
         partial = by_split.sum(axis=axis, dtype=np.float32)
-        whole = partial.swapaxes(0, 1).reshape(outputs.shape[1], -1)
+        lines = partial.shape[0] * partial.shape[2]
+        whole = partial.swapaxes(0, 1).reshape(outputs.shape[1], lines)
         return np.ascontiguousarray(whole[:, :returned])
 
 

@@ -12,12 +12,13 @@ k = learning_rate * max|x| * max|error| / step.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from archsim.errors import InputError
+from archsim.errors import InputError, did_you_mean
 from archsim.tile_kernel.arrays import F32, Bits, lines_of
 from archsim.tile_kernel.state import DeviceArray
 
@@ -26,22 +27,39 @@ if TYPE_CHECKING:
 
 Merge = Literal["sample", "minibatch"]
 Kernel = Literal["auto", "pulsed", "counts", "events"]
+MERGES: tuple[Merge, ...] = ("sample", "minibatch")
+KERNELS: tuple[Kernel, ...] = ("auto", "pulsed", "counts", "events")
 
 _LONGEST_TRAIN = 10000
 _LEVELS = 256
 # Far below every product of numbers that float32 holds; a number may be divided by it.
 _TINY = 1e-150
+# Inputs, errors and changes above are refused: what is computed from them would leave float32.
+_LARGEST_NUMBER = 1e15
+# Learning rates above are refused.  Far above the largest number, since algorithms divide rates by
+# inputs and errors; far below where products of such rates leave float64.
+_LARGEST_RATE = 1e100
+_LARGEST_SCALE = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True)
 class Disturb:
-    """Steps of half-selected devices, relative to the full step: 0 where the select protects them.
+    """Steps of devices that are not selected, relative to the full step.
 
-    `up` and `down` by the polarity of the pulse whose part they see.
+    `up` and `down` are those of half-selected devices, by the polarity of the pulse whose part they
+    see; `idle_up` and `idle_down` those of devices on idle lines only, by the polarity that they see,
+    which is against the phase's.  0 where the select protects them.
     """
 
     up: float
     down: float
+    idle_up: float = 0.0
+    idle_down: float = 0.0
+
+    @property
+    def of_idle_lines(self) -> bool:
+        """Whether devices on idle lines move."""
+        return max(self.idle_up, self.idle_down) > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +72,7 @@ class UpdateParameters:
     `kernel`: `pulsed` draws all trains and multiplies bit matrices; `counts` uses the ones of each
     line and a normal remainder; `events` lists coincidences; `auto` takes `events` below
     `dense_from` mean pulses per device and minibatch, `counts` above.
-    `disturb` is None where half-selected devices are left alone.
+    `disturb` is None where devices that are not selected are left alone.
     """
 
     train_length: int = 31
@@ -66,7 +84,13 @@ class UpdateParameters:
     disturb: Disturb | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.train_length <= _LONGEST_TRAIN:
+        _check_choice("kernel", self.kernel, KERNELS)
+        _check_choice("merge", self.merge, MERGES)
+        if not self.dense_from >= 0:
+            raise InputError(f"dense_from is {self.dense_from}; expected a number of at least 0")
+        if not 1 <= self.train_length <= _LONGEST_TRAIN or int(self.train_length) != (
+            self.train_length
+        ):
             raise InputError(
                 f"train_length is {self.train_length}; expected a whole number from 1 to "
                 f"{_LONGEST_TRAIN}"
@@ -74,16 +98,16 @@ class UpdateParameters:
 
     @classmethod
     def from_architecture(cls, architecture: Architecture) -> Self:
-        """Train length and half-select disturb of the hardware that the cost model prices."""
+        """Train length and disturb of the hardware that the cost model prices."""
         device, bias = architecture.device, architecture.update.bias
-        up, down = (
-            float(device.field_law.step_fraction(bias.half_selected, volts, 300.0))
+        steps = [
+            float(device.field_law.step_fraction(part, volts, 300.0)) if part > 0 else 0.0
+            for part in (bias.half_selected, bias.unselected)
             for volts in (device.pulse_up_v, device.pulse_down_v)
-        )
-        disturbed = bias.half_selected > 0 and max(up, down) > 0
+        ]
         return cls(
             train_length=int(architecture.update.train_length),
-            disturb=Disturb(up, down) if disturbed else None,
+            disturb=Disturb(*steps) if max(steps) > 0 else None,
         )
 
 
@@ -149,7 +173,9 @@ def pulse_trains(
     length, scale_x, scale_error = _scales(
         size_x, size_error, learning_rate / devices.step, parameters
     )
-    p_x, p_error = size_x * scale_x, size_error * scale_error
+    # What leaves float32 here is a probability above one, which is cut.
+    with np.errstate(over="ignore"):
+        p_x, p_error = size_x * scale_x, size_error * scale_error
     clipped = int(np.count_nonzero(p_x > 1)) + int(np.count_nonzero(p_error > 1))
     sides = (np.minimum(p_x, 1), np.minimum(p_error, 1), np.sign(inputs), np.sign(errors), length)
     return Trains(tuple(TileTrains(*of_tile) for of_tile in zip(*sides, strict=True)), clipped)
@@ -167,9 +193,49 @@ def vector_pairs(
             f"x holds {inputs.shape[1]} vectors and error {errors.shape[1]}; give one error per "
             "input"
         )
-    if not (np.isfinite(learning_rate) and learning_rate >= 0):
-        raise InputError(f"the learning rate is {learning_rate}; expected a number of at least 0")
+    for name, values in (("x", inputs), ("error", errors)):
+        largest = max(float(values.max(initial=0.0)), -float(values.min(initial=0.0)))
+        if largest > _LARGEST_NUMBER:
+            raise InputError(
+                f"{name} is as large as {largest:g}; expected at most {_LARGEST_NUMBER:g}"
+            )
+    if not _is_rate(learning_rate):
+        raise InputError(
+            f"the learning rate is {learning_rate}; expected a number of at least 0 and at most "
+            f"{_LARGEST_RATE:g}"
+        )
     return inputs, errors
+
+
+def _is_rate(value: object) -> bool:
+    """Whether a value, whatever its type, is a learning rate."""
+    return isinstance(value, Real) and 0 <= float(value) <= _LARGEST_RATE
+
+
+def change_of(x: F32, error: F32, learning_rate: float) -> F32:
+    """The change -learning_rate * x^T error [tile, row, col] that a minibatch asks for.
+
+    Arguments are those that `vector_pairs` returns.  InputError if the change is too large to be
+    one of weights.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        change: F32 = np.matmul(x.swapaxes(1, 2), error * np.float32(-learning_rate))
+    largest = float(np.abs(change).max(initial=0.0))
+    if not largest <= _LARGEST_NUMBER:
+        raise InputError(
+            f"the change that the minibatch asks for is as large as {largest:g}; expected at most "
+            f"{_LARGEST_NUMBER:g}",
+            remedy="Use a smaller learning rate.",
+        )
+    return change
+
+
+def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise InputError(
+            f"{name} is '{value}', expected one of {', '.join(allowed)}",
+            remedy=did_you_mean(value, allowed),
+        )
 
 
 def _scales(
@@ -192,11 +258,10 @@ def _scales(
         room = np.minimum(1.0, wanted / np.maximum(largest, _TINY))
         ratio = most_x / np.maximum(most_error * room, _TINY)
         balance = np.sqrt(np.where(largest > 0, ratio, 1.0))
-    return (
-        length,
-        np.asarray(scale / balance, dtype=np.float32)[..., np.newaxis],
-        np.asarray(scale * balance, dtype=np.float32)[..., np.newaxis],
-    )
+    # Probabilities far above one are cut anyway.
+    sides = (np.minimum(side, _LARGEST_SCALE) for side in (scale / balance, scale * balance))
+    scale_x, scale_error = (np.asarray(side, dtype=np.float32)[..., np.newaxis] for side in sides)
+    return length, scale_x, scale_error
 
 
 def draw_bits(

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from archsim.tile_kernel.coincidences import Drawn, PulseCounts, counts, events, pulsed
-from archsim.tile_kernel.disturb import half_selects, partial_pulses
+from archsim.tile_kernel.disturb import Exposure, exposures, partial_pulses
 from archsim.tile_kernel.pulsing import apply_pulses
 from archsim.tile_kernel.state import DeviceArray
 from archsim.tile_kernel.step_law import Where
-from archsim.tile_kernel.trains import TileTrains, UpdateParameters, pulse_trains
+from archsim.tile_kernel.trains import Disturb, TileTrains, UpdateParameters, pulse_trains
 
 
 class _Kernel(Protocol):
@@ -56,7 +56,7 @@ class UpdateReport:
         )
 
 
-Taker: TypeAlias = Callable[[Where, PulseCounts, PulseCounts | None], None]
+Taker: TypeAlias = Callable[[Where, PulseCounts, Exposure | None], None]
 
 
 def update(
@@ -74,8 +74,8 @@ def update(
     """
     disturb = parameters.disturb
 
-    def take(where: Where, block: PulseCounts, halves: PulseCounts | None) -> None:
-        partial = partial_pulses(disturb, halves)
+    def take(where: Where, block: PulseCounts, seen: Exposure | None) -> None:
+        partial = partial_pulses(disturb, seen)
         apply_pulses(
             devices,
             where,
@@ -100,8 +100,8 @@ def drive_lines(
 ) -> UpdateReport:
     """Draw the pulses of a minibatch for arrays of the shape and step of `devices`.
 
-    `take` is called with the devices of a block (of the flattened array), their pulses, and their
-    half-selects where those disturb; whatever is to change, it changes.
+    `take` is called with the devices of a block (of the flattened array), their pulses, and what
+    they see of other pulses where that disturbs; whatever is to change, it changes.
     """
     trains = pulse_trains(devices, x, error, learning_rate, parameters)
     report = UpdateReport(clipped=trains.clipped)
@@ -127,12 +127,12 @@ def _drive_tile(
         # Trains of one slot leave no remainder: their counts are exact at any density.
         dense_from = _DENSE_FROM_ONE_SLOT if trains.slots == 1 else parameters.dense_from
         kernel = "counts" if trains.expected_pulses() >= dense_from else "events"
-    disturbs = parameters.disturb is not None
-    drawn = _KERNELS[kernel](trains, rng, every_device=disturbs)
+    disturb = parameters.disturb
+    drawn = _KERNELS[kernel](trains, rng, every_device=disturb is not None)
     first = tile * trains.p_x.shape[1] * trains.p_error.shape[1]
     ups = downs = 0.0
-    for block, halves in _blocks(drawn, trains, with_halves=disturbs):
-        take(_shifted(block.where, first), block, halves)
+    for block, seen in _blocks(drawn, trains, disturb):
+        take(_shifted(block.where, first), block, seen)
         # Pulses of a block are few enough for float32 to count them.
         ups += float(block.up.sum())
         downs += float(block.down.sum())
@@ -146,10 +146,10 @@ def _drive_tile(
 
 
 def _blocks(
-    drawn: Drawn, trains: TileTrains, *, with_halves: bool
-) -> Iterator[tuple[PulseCounts, PulseCounts | None]]:
-    if with_halves:
-        yield from half_selects(drawn, trains)
+    drawn: Drawn, trains: TileTrains, disturb: Disturb | None
+) -> Iterator[tuple[PulseCounts, Exposure | None]]:
+    if disturb is not None:
+        yield from exposures(drawn, trains, idle=disturb.of_idle_lines)
     else:
         for block in drawn.blocks:
             yield block, None

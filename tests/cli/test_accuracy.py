@@ -126,6 +126,15 @@ def test_bad_options_are_refused(
     assert found.out == ""
 
 
+def test_a_target_without_classes_is_refused(archsim_here: Runner, recipe: Path) -> None:
+    """Shares of right answers are no matter of a squared error."""
+    text = recipe.read_text(encoding="utf-8").replace("targets: [0.2]", "loss: mse")
+    recipe.write_text(text, encoding="utf-8")
+    found = archsim_here(*asked(recipe), "--target", "0.5")
+    assert found.code == 2
+    assert "share of right answers" in found.err
+
+
 def test_data_that_do_not_fit_are_refused(archsim_here: Runner, recipe: Path) -> None:
     """Digits are no input of a network for MNIST."""
     found = archsim_here("accuracy", "mlp", "--arch", "protonic_256", "--data", "digits")

@@ -36,6 +36,7 @@ def small_plan(
     *settings: tuple[str, Any],
     parameters: MatrixParameters | None = None,
     graph: ExecutableGraph | None = None,
+    step_s: float = 0.0,
     **recipe: Any,
 ) -> Plan:
     """Digits, 200 samples, two epochs, unless said otherwise."""
@@ -50,4 +51,5 @@ def small_plan(
     net = graph or small_graph()
     tree = architecture(*settings)
     made = Recipe.model_validate(asked)
-    return make_plan(net, made, tree, frozenset(net.matrices), {"arch": repr(tree)}, parameters)
+    identity = {"arch": repr(tree)}
+    return make_plan(net, made, tree, frozenset(net.matrices), identity, parameters, step_s)

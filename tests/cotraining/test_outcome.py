@@ -97,7 +97,7 @@ def test_activity_of_all_matrices_keeps_the_energy_of_all_devices() -> None:
     assert every is not None
     total = sum(r.devices * r.reads * r.mean_abs_input for r in rows)
     assert every.mean_abs_input * sum(r.devices * r.reads for r in rows) == close(total)
-    paths = measured_settings(every)
+    paths = measured_settings(every, plan.architecture.algorithm)
     assert set(paths) == {
         "read.mean_abs_input",
         "read.mean_square_input",
@@ -135,6 +135,16 @@ def test_costs_to_a_target_are_steps_times_a_step() -> None:
     assert section["seconds_to_target"] is None
     per_seed = zip(section["float32"]["per_seed"], section["analog"]["per_seed"], strict=True)
     assert section["gap"] == close(float(np.mean([e - a for e, a in per_seed])))
+
+
+@pytest.mark.parametrize(
+    ("kind", "idle"), [("sgd", False), ("tiki_taka_v2", False), ("agad", True)]
+)
+def test_matrices_that_transfers_never_wrote_are_named(kind: str, idle: bool) -> None:
+    """AGAD writes nothing in its first chopper period, here longer than the training."""
+    plan = small_plan(("algorithm", {"kind": kind}), epochs=1)
+    found = accuracy_section(plan, carry_out(plan), None, None, None)["notes"]
+    assert any("never wrote" in note and "fc1.weight" in note for note in found) == idle, found
 
 
 def test_a_session_resumes_between_and_inside_runs(tmp_path: Path) -> None:

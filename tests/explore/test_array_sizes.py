@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from archsim.algorithm import MixedPrecision
 from archsim.cli.inputs import load_architecture
 from archsim.explore.array_sizes import (
     Bounds,
@@ -158,3 +159,14 @@ def test_the_noise_of_a_conversion_is_its_step_over_the_root_of_twelve(
     crossbar = chip("as shipped", periphery__subtract_before_adc=not apart).crossbar
     expected = 12 / 255 * math.sqrt(conversions / 12)
     assert float(limits.converter_noise(crossbar)) == close(expected)
+
+
+def test_devices_that_are_only_written_wear_by_what_is_written() -> None:
+    """Mixed precision makes no parallel updates, so that no line fires in them."""
+    algorithm = MixedPrecision(kind="mixed_precision", written_pulses_per_sample=0.25)
+    life = lifetime(changed(PROTONIC, algorithm=algorithm), 1e6, 49.0)
+    assert life["pulses_per_device_per_sample"] == 0.25
+    endurance = float(np.asarray(PROTONIC.device.endurance_pulses))
+    assert life["samples_to_wear_out"] == close(endurance / 0.25)
+    assert life["firing_probability"] is None
+    assert life["disturb_per_pulse"] is None

@@ -165,3 +165,22 @@ def test_ten_thousand_points(base: Loaded[Architecture], mlp: SweepWorkload) -> 
     points = sweep(base, axes, [mlp], (), OBJECTIVES)
     assert len(points.settings) == 10_000
     assert 10_000 / (time.process_time() - start) > 200
+
+
+def test_a_point_that_pricing_refuses_is_a_failure_of_its_own(
+    base: Loaded[Architecture], mlp: SweepWorkload
+) -> None:
+    """Power caps and tile buffers that are too small concern the points that have them."""
+    axes = [
+        Axis("chip.update_power_limit", ("1 uW", "10 W")),
+        Axis("tile.buffer.capacity", ("64 B", "64 KiB")),
+    ]
+    points = sweep(base, axes, [mlp], (), OBJECTIVES)
+    assert points.feasible.tolist() == [False, False, False, True]
+    assert [failure.point for failure in points.failures] == [0, 1, 2]
+    assert "more than the limit" in points.failures[0].reason
+    assert "tile.buffer.capacity" in points.failures[2].reason
+    alone = override(base, {"chip.update_power_limit": "10 W"}).value
+    assert points.columns["step_latency_s"][3] == close(
+        float(estimate(mlp.program, [alone], [16]).step_latency_s[0])
+    )

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from archsim.algorithm import MixedPrecision, OneSided, TikiTaka
 from archsim.architecture.policy import StatedCopies
 from archsim.simulation.cycle.run import simulate_step
 from archsim.simulation.estimate import estimate
@@ -21,6 +22,7 @@ PLAIN = changed(
     mapping__grouped="digital",
     activation_buffer__capacity_bit=1e15,
 )
+KINDS = {MixedPrecision: "mixed_precision", TikiTaka: "tiki_taka", OneSided: "one_sided"}
 # Blocks that are held digitally have a digital step, normalisations parameters with an optimizer.
 LAYERS = [Layer(30, 20, 5, norm=True), Layer(4, 4, 5, blocks=5), Layer(20, 10, 5)]
 
@@ -64,6 +66,28 @@ def test_deferred_updates_keep_what_they_need_of_all_minibatches() -> None:
     now = [changed(tree, schedule__update="immediate") for tree in trees]
     stored = [estimate(program, [tree], [4]).stored_bits[0] for tree in now]
     assert stored[0] == stored[1]
+
+
+@pytest.mark.parametrize("kind", [MixedPrecision, TikiTaka, OneSided])
+def test_transfers_that_wait_for_minibatches_come_once_for_all(
+    kind: type[MixedPrecision | TikiTaka | OneSided],
+) -> None:
+    """Their part of a task stays within it, their state is moved once, and the pulses stay as many."""
+    program = program_of(LAYERS)
+    tree = changed(PLAIN, algorithm=kind.model_validate({"kind": KINDS[kind]}))
+    n = 7
+    one, many = (estimate(program, [changed(tree, schedule__accumulate=k)], [4]) for k in (1, n))
+    once = program.per_step
+    for found in (one, many):
+        costs = found.costs
+        assert costs.transfers_s is not None
+        assert (costs.transfers_s <= costs.main_s * (1 + 1e-12)).all()
+    first, last = one.costs.state_bits, many.costs.state_bits
+    assert first is not None
+    assert last is not None
+    assert last[0, once] == close(first[0, once] / n)
+    for role, taken in one.pulses_by_role.items():
+        assert many.pulses_by_role[role][0] == close(taken[0])
 
 
 def test_both_fidelities_spread_alike() -> None:

@@ -7,11 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from archsim.algorithm import TikiTakaV2
 from archsim.architecture import Architecture
 from archsim.mapping.routing import Heading
+from archsim.simulation.cycle.placed import place_on_mesh
 from archsim.simulation.estimate import Estimate, estimate
 from archsim.simulation.mesh_routes import MeshRoutes, mesh_routes
 from archsim.simulation.program import Program
+from archsim.simulation.transfers import transfer_traffic
 from tests.closeness import close
 from tests.networks import Layer
 from tests.simulation.architectures import changed
@@ -185,3 +188,55 @@ def test_a_mesh_too_small_is_refused() -> None:
     priced = estimate(program, [ONE_EACH], [4])
     with pytest.raises(Exception, match="tiles"):
         mesh_routes(program, ONE_EACH, priced.mapping, 4)
+
+
+def test_words_of_transfers_go_to_where_their_columns_are_summed_and_come_back() -> None:
+    """Two row splits on tiles 0 and 1: the line of the second is read over the link between them."""
+    program = program_of([Layer(60, 10)])
+    tree = changed(ONE_EACH, algorithm=TikiTakaV2(kind="tiki_taka_v2", reference="zero"))
+    _, plain = routed(program, ONE_EACH)
+    priced, routes = routed(program, tree)
+    sent = transfer_traffic(program, tree, priced.mapping, np.array([[4.0]]))
+    assert sent is not None
+    update = program.names.index("layer0:weight_gradient")
+    assert sent.task.tolist() == [update]
+    # Fast and slow arrays follow each other: the second row split begins on tile 2, two tiles on.
+    tiles = routes.placement.tile
+    first, second = (divmod(int(tiles[slot]), routes.placement.side) for slot in (0, 2))
+    hops = abs(first[0] - second[0]) + abs(first[1] - second[1])
+    assert hops >= 1
+    expected = hops * (sent.read_bits[0] + sent.pulse_bits[0]) / 2
+    assert routes.transfer_bit_hops[update] == close(float(expected))
+    assert routes.transfer_bit_hops.sum() == close(float(expected))
+    assert not plain.transfer_bit_hops.any()
+    # A line of ten outputs per strip, at the width of partial sums.
+    assert sent.read_bits[0] == close(2 * 10 * SUM_BITS)
+
+
+def test_words_of_transfers_take_links_and_their_energy() -> None:
+    """Slow links make the step of a transferring algorithm longer in the cycle fidelity."""
+    program = program_of([Layer(60, 10, 4)])
+    tree = changed(ONE_EACH, algorithm=TikiTakaV2(kind="tiki_taka_v2", reference="zero"))
+    priced = estimate(program, [tree], [4])
+    placed = place_on_mesh(priced, tree)
+    assert placed is not None
+    update = program.names.index("layer0:weight_gradient")
+    each = tree.mesh.energy_j(placed.routes.transfer_bit_hops[update], tree.hop_m)
+    assert placed.costs.energy_j["transfer_mesh"][0, update] == close(float(np.asarray(each)))
+    data = placed.routes.bit_hops[update] - placed.routes.transfer_bit_hops[update]
+    assert placed.costs.energy_j["mesh"][0, update] == close(
+        float(np.asarray(tree.mesh.energy_j(data, tree.hop_m)))
+    )
+
+
+def test_a_lone_tile_has_no_links() -> None:
+    """Both fidelities: nothing travels, so that the mesh takes neither time nor energy."""
+    program = program_of([Layer(30, 20), Layer(20, 10)])
+    tree = changed(ONE_EACH, mesh__side=1, tile__arrays=4)
+    priced = estimate(program, [tree], [4])
+    placed = place_on_mesh(priced, tree)
+    assert placed is not None
+    for costs in (priced.costs, placed.costs):
+        assert not costs.energy_j["mesh"].any()
+    assert not priced.costs.shared_s["mesh"].any()
+    assert placed.costs.transfer_s == close(priced.costs.transfer_s)

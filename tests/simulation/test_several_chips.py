@@ -18,7 +18,11 @@ from archsim.mapping.chips import chips_needed
 from archsim.simulation.analytic import schedule, segment_tasks
 from archsim.simulation.chip_spread import CHIP_LINK, CHIP_LINKS
 from archsim.simulation.chips import homes
+from archsim.simulation.columns import UPDATE_POWER
+from archsim.simulation.cycle.power import PARTS
+from archsim.simulation.cycle.reference import simulate
 from archsim.simulation.cycle.run import simulate_step
+from archsim.simulation.cycle.schedule import Schedule
 from archsim.simulation.estimate import Estimate, estimate
 from archsim.simulation.program import Program
 from archsim.workload.training import TaskKind
@@ -288,3 +292,47 @@ def test_the_schedule_is_that_of_the_costs_it_reports() -> None:
     segments = segment_tasks(program, batch_barriers=False, deferred=True)
     again = schedule(program, replace(found.costs), segments, np.array([[10.0]]), pipelined=True)
     assert again.makespan_s.tolist() == found.step_latency_s.tolist()
+
+
+@settings(max_examples=15)
+@given(layers=layers, batch=st.integers(1, 8), tight=st.floats(1.0, 6.0))
+def test_every_chip_keeps_its_own_power_cap(layers: list[Layer], batch: int, tight: float) -> None:
+    """In the cycle fidelity, at any time, and no later than one sample after the other."""
+    program = program_of(layers)
+    free = estimate(program, [SMALL], [1])
+    assume(int(free.mapping.chips[0]) > 1)
+    costs = free.costs
+    assert costs.chips is not None
+    # What the hungriest array takes while it is updated: a lower cap is refused.
+    updates = program.select(TaskKind.WEIGHT_GRADIENT)
+    parts = ("update_lines", "update_devices", "update_channels", "update_supply_loss")
+    names = (*parts, "pulse_drivers", "pulse_generators", "access_transistors")
+    spent = sum(costs.energy_j[n][0, updates] for n in names if n in costs.energy_j)
+    cap_w = tight * float((spent / costs.array_s[0, updates]).max())
+    tree = changed(SMALL, chip__update_power_limit_w=cap_w)
+    priced = estimate(program, [tree], [batch])
+    run = simulate_step(priced, tree)
+    names_of_caps = [n for n in run.schedule.tasks.resources.names if n.startswith(UPDATE_POWER)]
+    assert names_of_caps
+    assert all(":chip " in name for name in names_of_caps)
+    for name in names_of_caps:
+        assert highest_use(run.schedule, name) <= PARTS + run.schedule.tasks.size
+    serial = estimate(program, [changed(tree, schedule__mode="sequential")], [batch])
+    assert run.makespan_s <= float(serial.step_latency_s[0]) * (1 + 1e-6)
+    again = simulate(run.schedule.tasks)
+    assert np.array_equal(again.finish, run.schedule.finish)
+
+
+def highest_use(schedule: Schedule, name: str) -> int:
+    """The most units of a resource that are held at one time, from starts and hold times alone."""
+    tasks = schedule.tasks
+    resource = tasks.resources.names.index(name)
+    own = tasks.holds.item == resource
+    task = tasks.holds.row[own]
+    begin, units = schedule.start[task], tasks.holds.amount[own]
+    end = begin + tasks.hold_ticks[own]
+    # Ends come before starts of the same tick.
+    time = np.concatenate([end, begin])
+    change = np.concatenate([-units, units])
+    order = np.lexsort((change, time))
+    return int(np.cumsum(change[order]).max(initial=0))

@@ -11,6 +11,7 @@ from archsim.hardware.chip import PowerGating
 from archsim.mapping.packing import pack, shared_arrays, shares_array, taken_together
 from archsim.mapping.partition import partition
 from archsim.result.large_system import shared
+from archsim.result.latency import attribute
 from archsim.simulation.cycle.run import simulate_step
 from archsim.simulation.estimate import estimate
 from tests.closeness import close
@@ -131,3 +132,18 @@ def test_power_gating_keeps_a_shared_array_on_while_any_of_its_matrices_works() 
     woken = found.static_power_w["power_gating"][0] * found.step_latency_s[0] / 1e-12
     assert woken == close(round(woken), rel=1e-6)
     assert 0 < woken <= own.static_power_w["power_gating"][0] * own.step_latency_s[0] / 1e-12
+
+
+@settings(max_examples=20)
+@given(layers=layers, mode=st.sampled_from(["pipelined", "sequential"]), batch=st.integers(1, 20))
+def test_the_time_of_a_shared_array_is_that_of_all_matrices_on_it(
+    layers: list[Layer], mode: str, batch: int
+) -> None:
+    """Where it limits a segment, time by phase and by limit still adds up to the step."""
+    for update in ("immediate", "deferred"):
+        tree = changed(PACKED, schedule__mode=mode, schedule__update=update)
+        found = estimate(program_of(layers), [tree], [batch])
+        split = attribute(found)
+        for parts in (split.by_phase_s, split.by_limit_s):
+            assert sum(parts.values()) == close(float(found.step_latency_s[0]))
+            assert min(parts.values()) >= 0

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from archsim.tile_kernel.trains import UpdateParameters, pulse_trains
+from archsim.tile_kernel.trains import Disturb, UpdateParameters, pulse_trains
 from archsim.tile_kernel.update import update
 from tests.tile_kernel.naive_update import naive_update
 from tests.tile_kernel.reference_devices import REFERENCES, generator, reference_devices
@@ -42,12 +42,15 @@ def kernel_draws(
     *,
     merge: Literal["sample", "minibatch"] = "minibatch",
     length: int = 15,
+    disturb: Disturb | None = None,
 ) -> Draws:
     """Weight changes [repeat, row, col]; many tiles of equal inputs are many repeats."""
     x, error = pair()
     devices = reference_devices(name, (repeats, ROWS, COLS))
     devices.weights[...] = start()
-    parameters = UpdateParameters(length, kernel=kernel, merge=merge, length_management=False)
+    parameters = UpdateParameters(
+        length, kernel=kernel, merge=merge, length_management=False, disturb=disturb
+    )
     tiled_x = np.repeat(x[:, np.newaxis], repeats, axis=1)
     tiled_error = np.repeat(error[:, np.newaxis], repeats, axis=1)
     update(devices, tiled_x, tiled_error, rate, parameters, generator(11))
@@ -144,6 +147,19 @@ def test_fast_kernels_agree_with_bit_matrices(kernel: Literal["counts", "events"
     """With many more draws, and all samples merged, the three kernels still cannot be told apart."""
     exact = kernel_draws("ConstantStep", "pulsed", 0.01, 5000)
     fast = kernel_draws("ConstantStep", kernel, 0.01, 5000)
+    assert max(worst_z(exact, fast).values()) < LARGEST_Z
+
+
+@pytest.mark.parametrize("disturb", [Disturb(0.1, 0.13), Disturb(0.1, 0.13, 0.05, 0.04)])
+@pytest.mark.parametrize("rate", [0.002, 0.02])
+@pytest.mark.parametrize("kernel", ["counts", "events"])
+def test_fast_kernels_agree_under_disturb(
+    kernel: Literal["counts", "events"], rate: float, disturb: Disturb
+) -> None:
+    """A coincidence more is a half-select less of either line, so that counts, whose coincidences
+    are random about a mean, must not be noisier than the bits are."""
+    exact = kernel_draws("ConstantStep", "pulsed", rate, 1500, length=31, disturb=disturb)
+    fast = kernel_draws("ConstantStep", kernel, rate, 1500, length=31, disturb=disturb)
     assert max(worst_z(exact, fast).values()) < LARGEST_Z
 
 

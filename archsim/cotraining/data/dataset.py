@@ -108,12 +108,13 @@ def checked(data: DataSet) -> DataSet:
 
 
 def _check_counts(part: Samples) -> None:
-    if part.inputs.ndim < 2 or part.labels.ndim < 1:
+    empty = 0 in part.inputs.shape[1:] or 0 in part.labels.shape[1:]
+    if part.inputs.ndim < 2 or part.labels.ndim < 1 or empty:
         raise InputError(
             f"inputs have the shape {list(part.inputs.shape)} and labels "
             f"{list(part.labels.shape)}.",
             place=part.place,
-            remedy="Expected inputs [samples, ...] and labels [samples].",
+            remedy="Expected inputs [samples, ...] and labels [samples], with numbers in them.",
         )
     if len(part.inputs) != len(part.labels) or len(part.inputs) == 0:
         raise InputError(
@@ -127,11 +128,13 @@ def _check_finite(part: Samples) -> None:
     for what, values in (("input", part.inputs), ("label", part.labels)):
         if values.dtype.kind != "f":
             continue
-        bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
+        with np.errstate(over="ignore"):
+            fits = np.isfinite(values.astype(np.float32, copy=False))
+        bad = np.flatnonzero(~fits.reshape(len(values), -1).all(axis=1))
         if bad.size:
             raise InputError(
-                f"{bad.size:,} samples have an {what} that is infinite or no number; the first is "
-                f"sample {bad[0]}.",
+                f"{bad.size:,} samples have a number as {what} that is infinite, beyond float32, or "
+                f"no number; the first is sample {bad[0]}.",
                 place=part.place,
                 remedy="Leave them out.",
             )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import math
+import tokenize
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -16,6 +19,8 @@ from archsim.cotraining.data.bounded import refuse_large, refuse_more, take
 from archsim.cotraining.data.dataset import DataSet, Samples
 from archsim.errors import InputError
 
+# What every version of numpy holds.
+_MOST_AXES = 32
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -40,12 +45,16 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
         with zipfile.ZipFile(path) as archive:
             _check_members(archive, path, names)
             return {name: _array(archive, path, name) for name in names}
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise InputError(
-            f"the file is damaged, cut off, or no .npz file ({error}).",
-            place=str(path),
-            remedy="Write it with numpy.savez.",
-        ) from None
+    except (OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
+        damage = str(error)
+    except (RuntimeError, UnicodeError) as error:
+        # What zipfile does not unpack: encryption, unknown compression, names of no encoding.
+        damage = str(error)
+    raise InputError(
+        f"the file is damaged, cut off, or no .npz file ({damage}).",
+        place=str(path),
+        remedy="Write it with numpy.savez.",
+    )
 
 
 def _check_members(archive: zipfile.ZipFile, path: Path, names: tuple[str, ...]) -> None:
@@ -80,8 +89,11 @@ def _header(
     try:
         version = npy.read_magic(member)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran, kind = read(member)
-    except ValueError as error:
+        with warnings.catch_warnings():
+            # Headers of Python 2 are read after a warning of numpy, which concerns nobody here.
+            warnings.simplefilter("ignore")
+            shape, fortran, kind = read(member)
+    except (ValueError, SyntaxError, tokenize.TokenError, RecursionError, MemoryError) as error:
         raise InputError(
             f"'{name}' is no array ({error}).",
             place=str(path),
@@ -92,5 +104,11 @@ def _header(
             f"'{name}' holds values of type {kind}; expected integers or floating-point numbers.",
             place=str(path),
             remedy="Objects are not read, since they could run code.",
+        )
+    if min(shape, default=1) < 0 or len(shape) > _MOST_AXES:
+        raise InputError(
+            f"'{name}' announces the shape {list(shape)}.",
+            place=str(path),
+            remedy="Write it with numpy.savez.",
         )
     return shape, fortran, kind

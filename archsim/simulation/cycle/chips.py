@@ -10,7 +10,7 @@ from archsim.errors import InputError
 from archsim.fields import FloatArray
 from archsim.mapping import Mapping
 from archsim.simulation.chip_spread import CHIP_LINK, ChipSpread
-from archsim.simulation.columns import TaskCosts
+from archsim.simulation.columns import PowerDraw, TaskCosts
 
 # Every unit and link keeps a time for each task: a hundred chips and a thousand tasks take 6 MB.
 MOST_CHIPS = 256
@@ -19,9 +19,8 @@ MOST_CHIPS = 256
 def on_own_chips(costs: TaskCosts) -> TaskCosts:
     """The costs (one configuration) with every unit of every chip as a shared resource.
 
-    They are called `vector_unit:chip 3`, links `chip_link:3->4`; units that no task uses are left
-    out.  Raises `InputError` for too many chips, and for chips that
-    have a power limit.
+    They are called `vector_unit:chip 3`, power caps `chip_power:chip 3`, links `chip_link:3->4`; what
+    no task uses is left out.  Raises `InputError` for too many chips.
     """
     spread = costs.chips
     if spread is None:
@@ -32,19 +31,17 @@ def on_own_chips(costs: TaskCosts) -> TaskCosts:
             f"{int(spread.chips[0]):,}",
             remedy="Use the analytic fidelity.",
         )
-    if costs.power:
-        raise InputError(
-            "the cycle fidelity has no power limits of several chips",
-            remedy="Use the analytic fidelity, or leave out chip.power_limit and "
-            "chip.update_power_limit.",
-        )
     shared: dict[str, FloatArray] = {}
     for name, held in costs.shared_s.items():
         if name == CHIP_LINK:
             shared |= _links(spread, held.shape[1])
         else:
             shared |= _units(spread, name, held[0])
-    return replace(costs, shared_s=shared)
+    power: dict[str, PowerDraw] = {}
+    for name, draw in costs.power.items():
+        for own, held_s in _units(spread, name, draw.held_s[0]).items():
+            power[own] = PowerDraw(draw.share * (held_s > 0), held_s)
+    return replace(costs, shared_s=shared, power=power)
 
 
 def refuse_rounds(mapping: Mapping) -> None:

@@ -27,6 +27,22 @@ class Edge(NamedTuple):
     lag: int
 
 
+class _Later(NamedTuple):
+    """An edge in no plan: what reaching the instances of its target takes.
+
+    `low` are the low bits of the first one's event, `stride` what the next one's are more (0: it happens
+    once), `end` how many there are; `all` of them are reached at once if only the source happens once.
+    """
+
+    low: int
+    stride: int
+    end: int
+    lag: int
+    needs: int
+    base: list[int]
+    all: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Component:
     """Tasks that wait for each other, numbered in the order of the template.
@@ -100,7 +116,7 @@ class Layout:
         self.alone: list[list[int]] = [[] for _ in range(size)]
         self.paired: list[list[int]] = [[] for _ in range(size)]
         self.joined: list[list[tuple[int, int]]] = [[] for _ in range(size)]
-        self.later: list[list[tuple[int, int]]] = [[] for _ in range(size)]
+        self.later: list[list[_Later]] = [[] for _ in range(size)]
         for source, target, lag in component.edges:
             plain = target not in mixed and max(component.base[target]) <= earliest
             if plain and self.needs[target] == 1:
@@ -110,7 +126,20 @@ class Layout:
             elif plain:
                 self.joined[source].append((self.low(target, -1), self.needs[target]))
             else:
-                self.later[source].append((target, lag))
+                self.later[source].append(self._later(source, target, lag))
+
+    def _later(self, source: int, target: int, lag: int) -> _Later:
+        component = self.component
+        single = component.once[target]
+        return _Later(
+            self.low(target, 0),
+            0 if single else 1 << self.task_bits,
+            1 if single else component.samples,
+            lag,
+            self.needs[target],
+            component.base[target],
+            component.once[source] and not single,
+        )
 
     def _simple(self, source: int, target: int, lag: int) -> bool:
         once = self.component.once
@@ -185,30 +214,21 @@ class Waiting:
                     events.append(base << layout.low_bits | low)
         return events
 
-    def arrive(self, task: int, sample: int, finish: int) -> int:
-        """A predecessor of an instance finishes: the instance's event if it was the last, else -1."""
-        low = self.layout.low(task, sample)
-        entry = self.partial.pop(low, None)
-        if entry is None:
-            entry = (self.layout.needs[task], self.layout.component.base[task][sample])
-        left, at = entry[0] - 1, max(entry[1], finish)
-        if left:
-            self.partial[low] = (left, at)
-            return -1
-        return at << self.layout.low_bits | low
-
     def follow(self, task: int, sample: int, finish: int) -> list[int]:
         """Events that become known when an instance is scheduled, by edges in no plan."""
-        component, samples, found = self.layout.component, self.layout.component.samples, []
-        for target, lag in self.layout.later[task]:
-            if component.once[task] and not component.once[target]:
-                reached = range(samples)
-            elif component.once[target]:
-                reached = range(1)
-            else:
-                reached = range(sample + lag, min(sample + lag + 1, samples))
-            found += [self.arrive(target, s, finish) for s in reached]
-        return [event for event in found if event >= 0]
+        layout, partial, found = self.layout, self.partial, []
+        for edge in layout.later[task]:
+            first = sample + edge.lag if edge.stride else 0
+            for reached in range(first, edge.end if edge.all else min(first + 1, edge.end)):
+                low = edge.low + reached * edge.stride
+                left, at = partial.get(low) or (edge.needs, edge.base[reached])
+                at = finish if finish > at else at  # noqa: FURB136
+                if left > 1:
+                    partial[low] = (left - 1, at)
+                    continue
+                partial.pop(low, None)
+                found.append(at << layout.low_bits | low)
+        return found
 
 
 def run_events(

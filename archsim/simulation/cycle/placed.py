@@ -14,6 +14,7 @@ from archsim.simulation.cycle.links import MESH, LinkTimes, contending, link_nam
 from archsim.simulation.estimate import Estimate
 from archsim.simulation.mesh_routes import MeshRoutes, mesh_routes
 from archsim.simulation.movement import mean_distance_latency_s
+from archsim.simulation.transfers import TRANSFER_MESH
 
 # Placing these takes three seconds and 0.7 GB; the largest shipped chips have 16,384.
 MOST_ARRAYS = 150_000
@@ -82,11 +83,17 @@ def _with_ways(priced: Estimate, architecture: Architecture, routes: MeshRoutes)
     # Averaging sends weights while arrays are read: nobody waits for its hops alone.
     hops = np.where(program.per_step, 0.0, routes.depth * program.serial_steps)
     after_s = hops * mesh.hop_latency_s
-    energy = np.asarray(mesh.energy_j(routes.bit_hops, architecture.hop_m), dtype=np.float64)
+    moved = routes.transfer_bit_hops
+    bit_hops = {MESH: routes.bit_hops - moved, TRANSFER_MESH: moved}
+    energy = {
+        name: np.asarray(mesh.energy_j(value, architecture.hop_m), dtype=np.float64).reshape(1, -1)
+        for name, value in bit_hops.items()
+        if name == MESH or name in costs.energy_j
+    }
     return replace(
         costs,
         transfer_s=np.maximum(costs.transfer_s - before_s + after_s, 0.0),
-        energy_j={**costs.energy_j, MESH: energy.reshape(1, -1)},
+        energy_j={**costs.energy_j, **energy},
     )
 
 

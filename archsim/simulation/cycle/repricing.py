@@ -12,6 +12,7 @@ from archsim.simulation.cycle.holding import arrays_of
 from archsim.simulation.cycle.links import MESH
 from archsim.simulation.cycle.run import CycleRun
 from archsim.simulation.estimate import Estimate
+from archsim.simulation.recalibration import recalibration
 from archsim.simulation.static import static_energy_over
 from archsim.workload.training import TaskKind
 
@@ -23,10 +24,16 @@ def timed_by_cycle(priced: Estimate, architecture: Architecture, run: CycleRun) 
     done.  Static power flows for the new time.
     `timeline` stays the analytic one, except for the busy times of its resources.
     """
-    step_s = np.array([run.makespan_s])
-    on = None if architecture.chip.power_gating is None else _array_seconds(priced, run)
+    work_s = np.array([run.makespan_s])
+    again = recalibration(architecture, priced.mapping, work_s)
+    step_s = work_s + again.seconds
+    on = None
+    if architecture.chip.power_gating is not None:
+        on_s, woken = _array_seconds(priced, run)
+        on = on_s + priced.mapping.arrays_used * again.seconds, woken
     static = static_energy_over(architecture, step_s, on, priced.mapping.chips)
-    costs = run.costs
+    energy_j = again.added_to(run.costs.energy_j, priced.program)
+    costs = replace(run.costs, energy_j=energy_j)
     repeats = np.where(priced.program.per_step[None, :], 1.0, priced.batch[:, None])
     # In the order of the analytic estimate, so that equal costs give the same sum.
     dynamic = [(energy * repeats).sum(axis=1) for energy in costs.energy_j.values()]
@@ -41,6 +48,7 @@ def timed_by_cycle(priced: Estimate, architecture: Architecture, run: CycleRun) 
         static_power_w={name: energy / step_s for name, energy in static.items()},
         spilled_share=np.array([run.space.spilled_share]),
         staleness_samples=np.array([_staleness(priced, run)]),
+        recalibration_s=again.seconds,
     )
 
 

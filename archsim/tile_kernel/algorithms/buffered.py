@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsim.algorithm.buffered import BufferedTransfer
-from archsim.algorithm.operations import Unit
 from archsim.tile_kernel.algorithms.contract import LearnReport, NewArray, Step, read_lines
 from archsim.tile_kernel.algorithms.fast_and_slow import (
     Pair,
     devices_of_lines,
-    due_lines,
     make_pair,
+    parts_of,
     roles,
+    transfers_due,
 )
 from archsim.tile_kernel.arrays import F32
 from archsim.tile_kernel.pulsing import apply_pulses
@@ -26,6 +26,9 @@ from archsim.tile_kernel.trains import vector_pairs
 from archsim.tile_kernel.update import UpdateReport, update
 
 Lines: TypeAlias = NDArray[np.intp]
+
+# Beyond, every line that is read fills its buffer many times over.
+_LARGEST_TRANSFER = 1e15
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,41 +86,28 @@ Filter: TypeAlias = Callable[[F32, Lines, int], tuple[F32, bool]]
 def learn_buffered(
     algorithm: BufferedTransfer, state: BufferedState, step: Step, filtered: Filter
 ) -> LearnReport:
-    """Update A with the minibatch, then make the transfers that are due.
-
-    With `merge: minibatch` the lines that are due during a minibatch are read after it: each sees
-    up to one minibatch of gradients that would have come later.  With `merge: sample` the order is
-    the published one.
-    """
+    """Update A, then make the transfers that are due: with `merge: sample` after each vector."""
     x, error = vector_pairs(state.pair.fast.shape, step.x, step.error, step.learning_rate)
     batch = x.shape[1]
-    size = batch if step.parameters.merge == "minibatch" else 1
     report = LearnReport()
-    for start in range(0, batch, size):
-        some = slice(start, start + size)
+    for some, vectors in parts_of(batch, step.parameters.merge):
         report += LearnReport(
             update=_update_fast(algorithm, state, x[:, some], error[:, some], batch, step)
         )
-        for lines, passes in _due(algorithm, state, size, last=start + size >= batch):
+        last = some.stop >= batch
+        for lines, passes in transfers_due(algorithm, state.pair, vectors, last=last):
             report += _transfer(algorithm, state, step, lines, passes, filtered)
     return report
-
-
-def _due(
-    algorithm: BufferedTransfer, state: BufferedState, vectors: int, *, last: bool
-) -> Iterable[tuple[Lines, int]]:
-    if algorithm.transfer_unit is Unit.MINIBATCH and not last:
-        return ()
-    return due_lines(state.pair, algorithm.transfer_unit, int(algorithm.transfer_every), vectors)
 
 
 def _update_fast(
     algorithm: BufferedTransfer, state: BufferedState, x: F32, error: F32, batch: int, step: Step
 ) -> UpdateReport:
     """Update A with the rate that its recent inputs and errors ask for; x and error [tile, b, n]."""
-    share = (1.0 - float(algorithm.scale_momentum)) * x.shape[1] / batch
+    share = (1.0 - float(algorithm.scale_momentum)) * x.shape[1] / max(batch, 1)
     for index, values in enumerate((x, error)):
-        largest = float(np.abs(values).max(axis=2).mean(dtype=np.float64))
+        largest = float(np.abs(values).max(axis=2).sum(dtype=np.float64))
+        largest /= max(values.shape[0] * values.shape[1], 1)
         known = state.largest[index]
         if largest > 0:
             state.largest[index] = known + share * (largest - known) if known > 0 else largest
@@ -147,6 +137,7 @@ def _transfer(
     period = pair.fast.shape[1] * float(algorithm.transfer_every)
     scale = float(algorithm.transfer_rate) * step.learning_rate * period
     scale /= float(algorithm.granularity) * pair.fast.step
+    scale = min(scale, _LARGEST_TRANSFER)
     sign = state.sign[:, lines, np.newaxis].copy()
     taken, may_write = filtered(read, lines, passes)
     held = state.buffer[:, lines, :] + taken * (sign * np.float32(scale))

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from archsim.algorithm.operations import Unit
 from archsim.errors import InputError
+from archsim.fields import Scalar
 from archsim.tile_kernel.algorithms.contract import NewArray
 from archsim.tile_kernel.arrays import F32
 from archsim.tile_kernel.state import DeviceArray, put_weights
 from archsim.tile_kernel.symmetry import symmetry_points
+from archsim.tile_kernel.trains import Merge
 
 # A symmetry point this close to a bound, relative to the range, is none.
 _MARGIN = 0.005
@@ -87,6 +89,38 @@ def due_lines(
         pair.clock[1] += some
         due -= some
         yield np.arange(first, first + some, dtype=np.intp), passes
+
+
+class Transferring(Protocol):
+    """An algorithm that moves lines of A to C now and then."""
+
+    @property
+    def transfer_unit(self) -> Unit:
+        """What `transfer_every` counts."""
+
+    @property
+    def transfer_every(self) -> Scalar:
+        """Units from one transfer to the next."""
+
+
+def transfers_due(
+    algorithm: Transferring, pair: Pair, vectors: int, *, last: bool
+) -> Iterator[tuple[NDArray[np.intp], int]]:
+    """`due_lines` after a part of a minibatch; `last` says whether it ends there."""
+    if algorithm.transfer_unit is Unit.MINIBATCH and not last:
+        return iter(())
+    return due_lines(pair, algorithm.transfer_unit, int(algorithm.transfer_every), vectors)
+
+
+def parts_of(batch: int, merge: Merge) -> Iterator[tuple[slice, int]]:
+    """Parts of a minibatch after which transfers may be due, and the vectors in each.
+
+    With `merge: minibatch` it is one: each line sees up to one minibatch of gradients that would
+    have come later.  With `merge: sample` the order is the published one, vector after vector.
+    """
+    size = batch if merge == "minibatch" and batch else 1
+    for start in range(0, max(batch, 1), size):
+        yield slice(start, start + size), min(size, batch)
 
 
 def devices_of_lines(

@@ -13,7 +13,10 @@ from archsim.tile_kernel.algorithms.contract import AlgorithmKernel, LearnReport
 from archsim.tile_kernel.arrays import F32
 from archsim.tile_kernel.pulsing import apply_pulses
 from archsim.tile_kernel.state import DeviceArray, set_weights
-from archsim.tile_kernel.trains import vector_pairs
+from archsim.tile_kernel.trains import change_of, vector_pairs
+
+# A device takes no more in one transfer, which is many times any range; the rest waits in chi.
+_MOST_PULSES = np.float32(1e6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,8 @@ def _weights(algorithm: MixedPrecision, state: MixedPrecisionState) -> F32:
 
 def _learn(algorithm: MixedPrecision, state: MixedPrecisionState, step: Step) -> LearnReport:
     x, error = vector_pairs(state.devices.shape, step.x, step.error, step.learning_rate)
-    gradient = np.matmul(x.swapaxes(1, 2), error * np.float32(step.learning_rate))
-    np.subtract(state.chi, gradient, out=state.chi)
+    change = change_of(x, error, step.learning_rate)
+    np.add(state.chi, change, out=state.chi)
     state.minibatches[0] += 1
     if state.minibatches[0] % int(algorithm.transfer_every):
         return LearnReport()
@@ -52,7 +55,7 @@ def _transfer(
     """Write what chi holds in whole pulses, and keep the rest; returns the pulses."""
     worth = np.float32(algorithm.granularity * state.devices.step)
     chi = state.chi.reshape(-1)
-    pulses = np.trunc(chi / worth)
+    pulses = np.clip(np.trunc(chi / worth), -_MOST_PULSES, _MOST_PULSES)
     where = np.flatnonzero(pulses)
     pulses = pulses[where]
     chi[where] -= pulses * worth

@@ -18,7 +18,7 @@ from archsim.tile_kernel.algorithms.contract import (
 )
 from archsim.tile_kernel.arrays import F32
 from archsim.tile_kernel.coincidences import PulseCounts
-from archsim.tile_kernel.disturb import partial_pulses
+from archsim.tile_kernel.disturb import Exposure, partial_pulses
 from archsim.tile_kernel.pulsing import apply_pulses
 from archsim.tile_kernel.state import DeviceArray, put_weights, set_weights
 from archsim.tile_kernel.step_law import Where
@@ -57,12 +57,10 @@ def _learn(algorithm: OneSided, state: OneSidedState, step: Step) -> LearnReport
     nothing = np.zeros(1, dtype=np.float32)
     disturb = step.parameters.disturb
 
-    def take(where: Where, block: PulseCounts, halves: PulseCounts | None) -> None:
-        halves_up = halves and replace(halves, down=np.zeros_like(halves.up))
-        halves_down = halves and replace(halves, up=halves.down, down=np.zeros_like(halves.up))
+    def take(where: Where, block: PulseCounts, seen: Exposure | None) -> None:
         sides = (
-            (state.plus, block.up, halves_up),
-            (state.minus, block.down, halves_down),
+            (state.plus, block.up, seen and seen.only_up()),
+            (state.minus, block.down, seen and seen.down_as_up()),
         )
         total = np.maximum(block.up + block.down, np.finfo(np.float32).tiny)
         for devices, pulses, one_side in sides:

@@ -14,9 +14,16 @@ from archsim.tile_kernel.algorithms.contract import (
     Step,
     read_lines,
 )
-from archsim.tile_kernel.algorithms.fast_and_slow import Pair, due_lines, make_pair, roles
+from archsim.tile_kernel.algorithms.fast_and_slow import (
+    Pair,
+    make_pair,
+    parts_of,
+    roles,
+    transfers_due,
+)
 from archsim.tile_kernel.arrays import F32
 from archsim.tile_kernel.state import set_weights
+from archsim.tile_kernel.trains import vector_pairs
 from archsim.tile_kernel.update import update
 
 
@@ -31,15 +38,19 @@ def _weights(algorithm: TikiTaka, state: Pair) -> F32:
 
 
 def _learn(algorithm: TikiTaka, state: Pair, step: Step) -> LearnReport:
+    """Update A, then make the transfers that are due: with `merge: sample` after each vector."""
+    inputs, errors = vector_pairs(state.fast.shape, step.x, step.error, step.learning_rate)
+    x, error = inputs.swapaxes(0, 1), errors.swapaxes(0, 1)
     rate = step.learning_rate * float(algorithm.fast_rate)
-    report = LearnReport(
-        update=update(state.fast, step.x, step.error, rate, step.parameters, step.rng)
-    )
-    vectors = len(np.asarray(step.x))
-    every = int(algorithm.transfer_every)
-    for lines, _ in due_lines(state, algorithm.transfer_unit, every, vectors):
-        read = read_lines(state.signal, lines, step, "fast")
-        report += _write(algorithm, state, lines, read, step)
+    report = LearnReport()
+    for part, vectors in parts_of(len(x), step.parameters.merge):
+        report += LearnReport(
+            update=update(state.fast, x[part], error[part], rate, step.parameters, step.rng)
+        )
+        last = part.stop >= len(x)
+        for lines, _ in transfers_due(algorithm, state, vectors, last=last):
+            read = read_lines(state.signal, lines, step, "fast")
+            report += _write(algorithm, state, lines, read, step)
     return report
 
 

@@ -166,9 +166,15 @@ def test_npz_with_objects_is_refused(tmp_path: Path) -> None:
 
 
 def test_npz_with_a_lying_header_is_refused(tmp_path: Path) -> None:
-    """A member whose array claims more than it holds, or terabytes, is refused without memory."""
+    """A member whose array claims more than it holds, terabytes, or a shape that no array has."""
     path = npz_file(tmp_path / "d.npz")
-    for shape, words in (("(8, 9)", "cut off"), ("(99999999, 99999)", "at most")):
+    for shape, words in (
+        ("(8, 9)", "cut off"),
+        ("(99999999, 99999)", "at most"),
+        ("(-8, -3)", "announces the shape"),
+        (f"(8, 3{', 1' * 80})", "announces the shape"),
+        ("(((8, 3)", "is no array"),
+    ):
         changed = tmp_path / "e.npz"
         with zipfile.ZipFile(path) as old, zipfile.ZipFile(changed, "w") as new:
             for name in old.namelist():
@@ -190,7 +196,10 @@ def test_npz_with_a_lying_header_is_refused(tmp_path: Path) -> None:
         ({"x_test": None}, "x_test are missing"),
         ({"y_train": np.zeros(7, int)}, "8 inputs and 7 labels"),
         ({"y_train": np.array([0, 1, 0, -1, 0, 0, 0, 0])}, "label -1 is negative"),
-        ({"x_train": np.full((8, 3), np.nan)}, "infinite or no number"),
+        ({"x_train": np.full((8, 3), np.nan)}, "8 samples have a number as input"),
+        ({"x_train": np.full((8, 3), 1e300)}, "beyond float32"),
+        ({"y_test": np.zeros((4, 0), int)}, "with numbers in them"),
+        ({"x_train": np.zeros((8, 0)), "x_test": np.zeros((4, 0))}, "with numbers in them"),
         ({"x_test": np.zeros((4, 2))}, "test inputs 2"),
         ({"y_test": np.zeros(4, bool)}, "truth values"),
         ({"x_train": np.zeros((0, 3)), "y_train": np.zeros(0, int)}, "at least one"),
