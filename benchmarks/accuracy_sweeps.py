@@ -193,7 +193,7 @@ def draw(points: Sequence[Point], out: Path) -> None:
     for name, sweep in SWEEPS.items():
         shown = curves(sweep, name, points, "accuracy", 100)
         energy = curves(sweep, name, points, "step_energy_j", 1e6)
-        above = xy_plot(sweep.title, sweep.axis, Axis("test accuracy (%)"), shown)
+        above = xy_plot(sweep.title, sweep.axis, Axis("test accuracy (%)", high=100.0), shown)
         below = xy_plot(
             "Energy per step", sweep.axis, Axis("energy per step (uJ)", low=0.0), energy
         )

@@ -39,9 +39,8 @@ def agrees(benchmark: ModuleType, name: str, seeds: int) -> None:
     case = benchmark.CASES.get(name, benchmark.CASES["constantstep"])
     with REFERENCE.open(encoding="utf-8") as stream:
         rows = {(row["config"], float(row["lr"])): row for row in csv.DictReader(stream)}
-    theirs = {
-        key: float(value) for key, value in rows[name, case.rate].items() if key.endswith("pct")
-    }
+    row = rows[name, case.rate]
+    theirs = {key: float(row[key]) for key in ("mean_acc_pct", "sd_pct", "se_pct")}
     plan = benchmark.plan_of(case, "minibatch", benchmark.EPOCHS)
     ours = [100 * benchmark.train(plan, seed, exact=name == "fp") for seed in range(seeds)]
     bar = 0.5 + 2 * float(np.hypot(theirs["sd_pct"] / np.sqrt(seeds), theirs["se_pct"]))
