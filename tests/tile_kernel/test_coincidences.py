@@ -163,6 +163,24 @@ def test_fast_kernels_agree_under_disturb(
     assert max(worst_z(exact, fast).values()) < LARGEST_Z
 
 
+def test_merging_a_minibatch_is_within_its_stated_tolerance() -> None:
+    """Below ten pulses per device one call with all samples equals one call per sample; at about a
+    hundred, means move by at most an eighth of the largest change, variances by a tenth."""
+    for rate, length in ((0.02, 15), (0.2, 100)):
+        apart, merged = (
+            kernel_draws("SoftBounds", "pulsed", rate, 2000, merge=merge, length=length)
+            for merge in ("sample", "minibatch")
+        )
+        if rate < 0.1:
+            assert max(worst_z(apart, merged).values()) < LARGEST_Z
+            continue
+        means = apart.mean(axis=0), merged.mean(axis=0)
+        assert np.abs(means[1] - means[0]).max() < 0.125 * np.abs(means[0]).max()
+        for name, values in projections(merged).items():
+            ratio = values.var(axis=0).sum() / projections(apart)[name].var(axis=0).sum()
+            assert 0.9 < ratio < 1.1, name
+
+
 def test_trains_shared_along_a_line_make_its_projection_noisier() -> None:
     """The check above can fail: noise drawn per device has the variance per device, and far less
     along the input."""
