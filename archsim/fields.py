@@ -172,6 +172,11 @@ class NotStackable(ValueError):
     """Components that differ in more than numbers cannot share a configuration axis."""
 
 
+def lone(value: Scalar) -> float:
+    """The number of a component of one configuration, which may be held as an array of one."""
+    return float(np.asarray(value).item())
+
+
 def stack(components: Sequence[ComponentT]) -> ComponentT:
     """One component whose every number is an array of shape [C, 1] over C configurations.
 

@@ -1,4 +1,4 @@
-"""Writing several files into a folder as one: all of them are new, or nothing has changed."""
+"""Writing files as a whole: a reader sees the old ones or the new ones, never half of them."""
 
 from __future__ import annotations
 
@@ -30,6 +30,22 @@ def check_writable(folder: Path) -> None:
             place=str(folder),
             remedy="Give a writable folder with --out.",
         )
+
+
+def replace_file(target: Path, content: bytes) -> None:
+    """Put `content` at `target` by a rename, on the disk before it is seen.
+
+    A crash leaves the old file or the new one.  Raises `OSError`; nothing has changed then.
+    """
+    fresh = target.with_name(f".archsim-{secrets.token_hex(6)}.tmp")
+    try:
+        with fresh.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        fresh.replace(target)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def put_in_place(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import secrets
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsim.errors import InputError
+from archsim.output import replace_file
 
 CHECKPOINT_FILE = "checkpoint.npz"
 _DOCUMENT = "document"
@@ -48,25 +47,18 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     stored = {f"a{k}": checkpoint.arrays[name] for k, name in enumerate(names)}
     stored["names"] = _bytes(json.dumps(names))
     stored[_DOCUMENT] = _bytes(text)
-    temporary = folder / f".{CHECKPOINT_FILE}.{secrets.token_hex(4)}"
+    # Packed in memory: an archive that an interrupt leaves half-written in a file complains.
+    packed = io.BytesIO()
+    np.savez(packed, allow_pickle=False, **stored)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Packed in memory: an archive that an interrupt leaves half-written in a file complains.
-        packed = io.BytesIO()
-        np.savez(packed, allow_pickle=False, **stored)
-        with temporary.open("wb") as stream:
-            stream.write(packed.getbuffer())
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(folder / CHECKPOINT_FILE)
+        replace_file(folder / CHECKPOINT_FILE, packed.getvalue())
     except OSError as error:
         raise InputError(
             f"the checkpoint cannot be written ({error.strerror or error}).",
             place=str(folder),
             remedy="Give a writable folder with --out; the last checkpoint is unchanged.",
         ) from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_checkpoint(folder: Path, key: str) -> Checkpoint | None:

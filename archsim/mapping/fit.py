@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from archsim.architecture import Architecture
 from archsim.architecture.weight_arrays import arrays_per_weight, weight_arrays
+from archsim.fields import lone
 from archsim.mapping.does_not_fit import DoesNotFit
 from archsim.mapping.mapping import Mapping, MatrixTable
 from archsim.mapping.partition import arrays_per_copy, partition
@@ -39,7 +40,7 @@ def check_fit(architecture: Architecture, table: MatrixTable, mapping: Mapping) 
         return
     if architecture.mapping.overflow == "multi_chip":
         raise _too_many_chips(architecture, mapping)
-    available = _number(architecture.arrays_available)
+    available = int(lone(architecture.arrays_available))
     needed = mapping.arrays_needed[0]
     largest = int(np.argmax(needed))
     if architecture.mapping.overflow == "reprogram":
@@ -56,7 +57,7 @@ def check_fit(architecture: Architecture, table: MatrixTable, mapping: Mapping) 
             f"chip has {available:,}; one copy of each weight matrix needs {int(needed.sum()):,}.",
             remedy="State fewer copies, or enlarge mesh.side or tile.arrays.",
         )
-    rows, cols = _number(architecture.array.rows), _number(architecture.array.cols)
+    rows, cols = int(lone(architecture.array.rows)), int(lone(architecture.array.cols))
     raise DoesNotFit(
         f"the network needs {int(needed.sum()):,} arrays of {rows} x {cols} for one copy of each "
         f"weight matrix{_several(architecture)}, the chip has {available:,} (largest: '{table.names[largest]}', "
@@ -65,18 +66,14 @@ def check_fit(architecture: Architecture, table: MatrixTable, mapping: Mapping) 
     )
 
 
-def _number(value: object) -> int:
-    return int(np.asarray(value).item())
-
-
 def _too_many_chips(architecture: Architecture, mapping: Mapping) -> DoesNotFit:
     assert architecture.system is not None
-    side, most = _number(architecture.mesh.side), _number(architecture.system.max_chips)
+    side, most = int(lone(architecture.mesh.side)), int(lone(architecture.system.max_chips))
     needed, arrays = int(mapping.chips[0]), mapping.arrays_needed[0].sum()
-    wider = int(np.ceil(np.sqrt(arrays / most / _number(architecture.tile.arrays))))
+    wider = int(np.ceil(np.sqrt(arrays / most / int(lone(architecture.tile.arrays)))))
     # Whole matrices leave room over, so a wider mesh is a start and not a promise.
     return DoesNotFit(
-        f"the network needs {needed:,} chips of {_number(architecture.arrays_available):,} arrays, "
+        f"the network needs {needed:,} chips of {int(lone(architecture.arrays_available)):,} arrays, "
         f"and system.max_chips allows {most:,}.",
         remedy=f"Remedies: allow more chips (system.max_chips: {needed}), or larger ones "
         f"(mesh.side: {max(wider, side + 1)} or more, now {side}).",
@@ -84,10 +81,10 @@ def _too_many_chips(architecture: Architecture, mapping: Mapping) -> DoesNotFit:
 
 
 def _remedies(architecture: Architecture, table: MatrixTable, mapping: Mapping, needed: int) -> str:
-    side, tile_arrays = _number(architecture.mesh.side), _number(architecture.tile.arrays)
+    side, tile_arrays = int(lone(architecture.mesh.side)), int(lone(architecture.tile.arrays))
     wider = int(np.ceil(np.sqrt(needed / tile_arrays)))
     denser = int(np.ceil(needed / side**2))
-    available = _number(architecture.arrays_available)
+    available = int(lone(architecture.arrays_available))
     return (
         f"Remedies: enlarge the mesh (mesh.side: {wider}, now {side}), put more arrays on a "
         f"tile (tile.arrays: {denser}, now {tile_arrays}), "

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from archsim.architecture import Architecture
-from archsim.fields import FloatArray
+from archsim.fields import FloatArray, lone
 from archsim.simulation.cycle.links import MESH, is_mesh_link, link_name
 from archsim.simulation.cycle.placed import PlacedMesh
 from archsim.simulation.cycle.run import CycleRun
@@ -66,9 +66,9 @@ def _mean_distance(
     """What the analytic estimate takes for the same data."""
     mesh = architecture.mesh
     bit_hops = float((priced.costs.shared_s[MESH][0] * times).sum())
-    bit_hops *= float(np.asarray(mesh.links * mesh.link_bit_per_s).flat[0])
+    bit_hops *= lone(mesh.links * mesh.link_bit_per_s)
     return {
-        "mean_hops": float(np.asarray(mesh.mean_hops).flat[0]),
+        "mean_hops": lone(mesh.mean_hops),
         "bit_hops_per_sample": bit_hops,
         "energy_per_sample_j": _energy_j(priced.costs.energy_j, times),
     }

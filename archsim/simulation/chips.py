@@ -178,11 +178,9 @@ def _link_use(
     np.minimum.at(lowest, source, first[target])
     np.maximum.at(highest, source, last[target])
     bits = program.output_elements * widths[0]
-    summed = np.zeros(program.size, dtype=bool)
-    summed[program.select(TaskKind.INPUT_GRADIENT)] = True
     sends = np.zeros(program.size, dtype=bool)
     sends[source] = True
-    added = summed & sends & (count > 1)
+    added = program.of_kind(TaskKind.INPUT_GRADIENT) & sends & (count > 1)
 
     task = np.repeat(np.arange(program.size), np.where(sends, count, 0))
     kept = np.where(sends, count, 0)

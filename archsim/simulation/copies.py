@@ -22,9 +22,8 @@ def add_per_step_work(
     batch: FloatArray,
 ) -> None:
     """Keep averaged copies equal; step the weights that are held digitally."""
-    count = len(program.matrices.names)
-    columns = np.arange(program.size - count, program.size)
-    if not count:
+    columns = program.closing
+    if not columns.size:
         return
     _average_copies(build, program, architecture, mapping, batch, columns)
     trained = program.matrices.updates > 0

@@ -233,8 +233,7 @@ def _staleness(
     if policy.update == "deferred":
         return np.zeros(batch.shape[0])
     updates = program.select(TaskKind.WEIGHT_GRADIENT)
-    reads = program.select(TaskKind.FORWARD)
-    first = {int(program.matrix[r]): int(r) for r in reversed(reads) if program.matrix[r] >= 0}
+    first = program.first_reads()
     worst = np.zeros(batch.shape[0])
     segment = timeline.segments.segment
     for update in updates:

@@ -83,7 +83,7 @@ def _samples_kept(
     For the minibatch, or for all that share one update if a deferred update takes them.
     """
     accumulated = batch * architecture.schedule.accumulate
-    updates = _of_kind(program, TaskKind.WEIGHT_GRADIENT)
+    updates = program.of_kind(TaskKind.WEIGHT_GRADIENT)
     saved, source, target = program.saved, program.edge_from, program.edge_to
     later = segments.segment[saved.use_by] != segments.segment[saved.writer[saved.use_of]]
     tensors = np.zeros(saved.values.size, dtype=bool)
@@ -104,16 +104,9 @@ def queue_edges(program: Program, segments: Segments) -> BoolArray:
     source, target = program.edge_from, program.edge_to
     kept = np.zeros(program.size, dtype=bool)
     kept[program.saved.writer[program.saved.values > 0]] = True
-    stored = (kept & _of_kind(program, TaskKind.FORWARD)) | _waiting_outputs(program, segments)
+    stored = (kept & program.of_kind(TaskKind.FORWARD)) | _waiting_outputs(program, segments)
     inside = segments.segment[source] == segments.segment[target]
     return np.asarray(inside & _passed_on(program) & ~stored[source])
-
-
-def _of_kind(program: Program, *kinds: TaskKind) -> BoolArray:
-    """Whether each task is of one of these kinds, [T]."""
-    found = np.zeros(program.size, dtype=bool)
-    found[program.select(*kinds)] = True
-    return found
 
 
 def _passed_on(program: Program) -> BoolArray:
@@ -121,8 +114,8 @@ def _passed_on(program: Program) -> BoolArray:
 
     From a forward to a backward task only saved tensors pass, which are counted as such.
     """
-    forward = _of_kind(program, TaskKind.FORWARD)
-    ahead = _of_kind(program, TaskKind.FORWARD, TaskKind.LOSS)
+    forward = program.of_kind(TaskKind.FORWARD)
+    ahead = program.of_kind(TaskKind.FORWARD, TaskKind.LOSS)
     return program.edge_data & (~forward[program.edge_from] | ahead[program.edge_to])
 
 
@@ -163,7 +156,7 @@ def _waiting_outputs(program: Program, segments: Segments) -> BoolArray:
     crosses = segments.segment[source] != segments.segment[target]
     crosses = crosses & _passed_on(program) & ~program.per_step[target]
     # A forward output that is saved anyway is not kept twice.
-    forward = _of_kind(program, TaskKind.FORWARD)
+    forward = program.of_kind(TaskKind.FORWARD)
     kept = np.zeros(program.size, dtype=bool)
     kept[program.saved.writer[program.saved.values > 0]] = True
     waiting = np.zeros(program.size, dtype=bool)

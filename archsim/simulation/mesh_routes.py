@@ -17,7 +17,7 @@ import numpy as np
 
 from archsim.architecture import Architecture
 from archsim.architecture.weight_arrays import structure
-from archsim.fields import FloatArray
+from archsim.fields import FloatArray, lone
 from archsim.mapping import Mapping
 from archsim.mapping.averaging import averaging
 from archsim.mapping.flows import (
@@ -85,7 +85,7 @@ def mesh_routes(
     `architecture` is that configuration, `samples` its minibatch.  Raises `DoesNotFit` if the arrays
     do not suffice.
     """
-    side, arrays = _whole(architecture.mesh.side), _whole(architecture.tile.arrays)
+    side, arrays = int(lone(architecture.mesh.side)), int(lone(architecture.tile.arrays))
     copies = np.where(mapping.arrays_needed > 0, mapping.copies, 0.0)[0]
     layout = lay_out(mapping.arrays_needed[0], copies, arrays, side * side)
     data = _data(program, architecture, mapping)
@@ -95,7 +95,7 @@ def mesh_routes(
     placement = _PLACED_BY[architecture.mapping.placement](layout, traffic, side)
     slices = Slices(layout, placement, *_grids(mapping))
     matrices = np.flatnonzero(weights)
-    owners = program.size - len(program.matrices.names) + matrices
+    owners = program.closing[matrices]
     inputs = [
         (multicasts(slices, data.transfers), data.taker),
         (entries(slices, data.entries, side), data.enters),
@@ -166,15 +166,17 @@ class _Data:
 
 def _data(program: Program, architecture: Architecture, mapping: Mapping) -> _Data:
     numbers = architecture.numbers
-    width = float(np.asarray(numbers.activation_bits).flat[0])
+    width = lone(numbers.activation_bits)
     on = _on_arrays(program, mapping)
     if not np.any(structure(architecture).per_vector.parallel_updates):
-        on = on & ~_updates(program)  # vectors go to the matrix unit, no array takes them
+        on = on & ~program.of_kind(
+            TaskKind.WEIGHT_GRADIENT
+        )  # vectors go to the matrix unit, no array takes them
     split = _split_updates(program, on)
     wanted = split.elements * width
     found = task_traffic(split.on, split.edge_from, split.edge_to, split.outputs, wanted)
     taker = split.task[found.target]
-    every = _updates(program) & (architecture.mapping.sync == "broadcast")
+    every = program.of_kind(TaskKind.WEIGHT_GRADIENT) & (architecture.mapping.sync == "broadcast")
     held = _holders(program, mapping)
     transfers = Transfers(
         held[found.source],
@@ -190,8 +192,8 @@ def _data(program: Program, architecture: Architecture, mapping: Mapping) -> _Da
     outside = np.flatnonzero(left > 1e-9 * wanted)
     enters = split.task[outside]
     entering = Entries(held[enters], left[outside], split.columns[outside], every[enters])
-    sums = program.output_elements * float(np.asarray(numbers.partial_sum_bits).flat[0])
-    summing = np.flatnonzero(on & ~_updates(program) & (sums > 0))
+    sums = program.output_elements * lone(numbers.partial_sum_bits)
+    summing = np.flatnonzero(on & ~program.of_kind(TaskKind.WEIGHT_GRADIENT) & (sums > 0))
     return _Data(
         transfers=transfers,
         taker=taker,
@@ -224,7 +226,7 @@ class _Split:
 def _split_updates(program: Program, on: BoolArray) -> _Split:
     """Activations of an update come from where its read's came from, errors from the tasks before."""
     size = program.size
-    updates = np.flatnonzero(on & _updates(program))
+    updates = np.flatnonzero(on & program.of_kind(TaskKind.WEIGHT_GRADIENT))
     place = np.full(size, -1)
     place[updates] = size + 2 * np.arange(updates.size)
     source, target, again = _data_edges(program)
@@ -288,15 +290,9 @@ def _holders(program: Program, mapping: Mapping) -> IntArray:
 def _on_arrays(program: Program, mapping: Mapping) -> BoolArray:
     """Reads and updates of matrices that are on arrays, [T]."""
     kinds = (TaskKind.FORWARD, TaskKind.INPUT_GRADIENT, TaskKind.WEIGHT_GRADIENT)
-    found = np.zeros(program.size, dtype=bool)
-    found[program.select(*kinds)] = True
-    return np.asarray(found & (program.matrix >= 0) & mapping.on_array[0][program.matrix])
-
-
-def _updates(program: Program) -> BoolArray:
-    found = np.zeros(program.size, dtype=bool)
-    found[program.select(TaskKind.WEIGHT_GRADIENT)] = True
-    return found
+    return np.asarray(
+        program.of_kind(*kinds) & (program.matrix >= 0) & mapping.on_array[0][program.matrix]
+    )
 
 
 def _weights(
@@ -362,7 +358,3 @@ def _ways(tasks: int, side: int, parts: list[tuple[tuple[Flows, IntArray], IntAr
         bits.append(on_link.astype(np.float64))
         np.maximum.at(depth, task, routes.depth)
     return _Ways(np.concatenate(keys), np.concatenate(bits), depth)
-
-
-def _whole(value: object) -> int:
-    return int(np.asarray(value).flat[0])

@@ -134,6 +134,22 @@ class Program:
         nothing = np.zeros(0, dtype=np.intp)
         return np.sort(np.concatenate([nothing, *(self._by_kind.get(k, nothing) for k in kinds)]))
 
+    def of_kind(self, *kinds: TaskKind) -> BoolArray:
+        """Whether each task is of one of these kinds, [T]."""
+        found = np.zeros(self.size, dtype=bool)
+        found[self.select(*kinds)] = True
+        return found
+
+    @property
+    def closing(self) -> IntArray:
+        """The task of each matrix that happens once per step, [M]."""
+        return np.arange(self.size - len(self.matrices.names), self.size)
+
+    def first_reads(self) -> dict[int, int]:
+        """The first forward task of each matrix."""
+        reads = reversed(self.select(TaskKind.FORWARD).tolist())
+        return {int(self.matrix[r]): r for r in reads if self.matrix[r] >= 0}
+
 
 @collection_paused()
 def lower(training: TrainingGraph) -> Program:

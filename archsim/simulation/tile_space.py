@@ -6,7 +6,7 @@ import numpy as np
 
 from archsim.architecture import Architecture
 from archsim.errors import InputError
-from archsim.fields import FloatArray
+from archsim.fields import FloatArray, lone
 from archsim.mapping import Mapping, MatrixTable
 from archsim.mapping.partition import tile_bits_per_vector
 from archsim.units import format_quantity
@@ -33,7 +33,7 @@ def check_tile_buffers(architecture: Architecture, table: MatrixTable, mapping: 
     configuration holds: its arrays could never be fed.
     """
     needed = vector_bits(architecture, mapping)[0]
-    room = float(np.asarray(architecture.tile.buffer.capacity_bit).flat[0])
+    room = lone(architecture.tile.buffer.capacity_bit)
     if not needed.size or needed.max() <= room:
         return
     worst = int(needed.argmax())

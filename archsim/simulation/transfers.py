@@ -138,13 +138,12 @@ def _once_per_step(
     batch: FloatArray,
     operations: Operations,
 ) -> _Due:
-    count = len(program.matrices.names)
-    columns = np.arange(program.size - count, program.size)
+    columns = program.closing
     updates = program.matrices.updates + 0.0 * mapping.copies
     per_sample = np.asarray(transfers_per_sample(architecture, operations, updates, batch))
     # In all minibatches that share their updates; each bears its part (`spread_over_minibatches`).
     times = mapping.on_array * per_sample * batch * architecture.schedule.accumulate
-    return _due(operations, mapping, np.arange(count), columns, times, per_sample)
+    return _due(operations, mapping, np.arange(columns.size), columns, times, per_sample)
 
 
 def _due(

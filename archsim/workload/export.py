@@ -6,12 +6,12 @@ The format follows from the file's extension.  A file is written whole or not at
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from archsim.errors import InputError, did_you_mean
+from archsim.output import replace_file
 from archsim.workload.drawing.svg import draw_svg
 from archsim.workload.graph import Workload
 from archsim.workload.graph_formats import dot, graphml
@@ -88,15 +88,10 @@ def _check_target(path: Path) -> None:
 
 def _replace(path: Path, content: bytes) -> None:
     """Put `content` at `path` by a rename, so that a reader never sees half of it."""
-    target = Path(os.path.realpath(path))
-    fresh = target.with_name(f".archsim-{secrets.token_hex(6)}.tmp")
     try:
-        fresh.write_bytes(content)
-        fresh.replace(target)
+        replace_file(Path(os.path.realpath(path)), content)
     except OSError as error:
         raise _unwritable(path, error) from None
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def _unwritable(path: Path, error: OSError | ValueError) -> InputError:

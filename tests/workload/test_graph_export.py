@@ -234,10 +234,10 @@ def test_a_failing_write_leaves_the_old_file(
     path = tmp_path / "net.svg"
     path.write_text("old")
 
-    def full(self: Path, content: bytes) -> int:
+    def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(InputError, match="No space left"):
         write_graph(read_network("lenet").workload, path)
     assert path.read_text() == "old"

@@ -214,9 +214,8 @@ def by_dependence(
     """
     parts = _Parts(draft, program, execution.row_blocks)
     needs, place = parts.needs, parts.place
-    deferred = np.zeros(program.size, dtype=bool)
-    if execution.update == "deferred":
-        deferred[program.select(TaskKind.WEIGHT_GRADIENT)] = True
+    waiting = (TaskKind.WEIGHT_GRADIENT,) if execution.update == "deferred" else ()
+    deferred = program.of_kind(*waiting)
     ordinary = np.flatnonzero(~deferred & ~program.per_step).tolist()
     before = [draft.wake("arrays on", [])] if woken[segments.segment[ordinary[:1]]].any() else []
     entry = draft.add("sample admitted", before, once=False)

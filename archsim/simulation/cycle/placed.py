@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from archsim.architecture import Architecture
-from archsim.fields import FloatArray
+from archsim.fields import FloatArray, lone
 from archsim.simulation.columns import TaskCosts
 from archsim.simulation.cycle.holding import arrays_of
 from archsim.simulation.cycle.links import MESH, LinkTimes, contending, link_name, link_times
@@ -59,13 +59,13 @@ def place_on_mesh(priced: Estimate, architecture: Architecture) -> PlacedMesh | 
     routes = mesh_routes(program, architecture, priced.mapping, samples)
     costs = _with_ways(priced, architecture, routes)
     once = np.where(program.per_step, 1.0 / samples, 1.0)
-    rate = float(np.asarray(architecture.mesh.link_bit_per_s).flat[0])
+    rate = lone(architecture.mesh.link_bit_per_s)
     links = contending(link_times(routes, rate, once), slower_than_links(priced, costs), samples)
     return PlacedMesh(routes, links, over_links(costs, links, routes.placement.side), once, rate)
 
 
 def _available(architecture: Architecture) -> float:
-    return float(np.asarray(architecture.arrays_available).flat[0])
+    return lone(architecture.arrays_available)
 
 
 def over_links(costs: TaskCosts, links: LinkTimes, side: int) -> TaskCosts:

@@ -81,8 +81,7 @@ def _staleness(priced: Estimate, run: CycleRun) -> float:
     for t, task in enumerate(run.lowered.program_task.tolist()):
         place.setdefault(task, t)  # of several blocks of rows the first
     offsets = template.offsets
-    reads = program.select(TaskKind.FORWARD)
-    first = {int(program.matrix[r]): int(r) for r in reversed(reads) if program.matrix[r] >= 0}
+    first = program.first_reads()
     worst = 0
     for update in program.select(TaskKind.WEIGHT_GRADIENT):
         read, written = place[first[int(program.matrix[update])]], place[int(update)]

@@ -8,6 +8,7 @@ import numpy as np
 
 from archsim.architecture import Architecture
 from archsim.errors import InputError
+from archsim.fields import lone
 from archsim.simulation.columns import TaskCosts
 from archsim.simulation.cycle.chips import on_own_chips, refuse_rounds
 from archsim.simulation.cycle.delaying import without_idle_links
@@ -131,7 +132,7 @@ def _execution(
         barriers=barriers,
         in_flight=space.samples[0],
         in_segment=space.samples if barriers else (),
-        row_blocks=int(np.asarray(policy.row_blocks).flat[0]),
+        row_blocks=int(lone(policy.row_blocks)),
         waiting_outputs=tuple((task, asked.takers(task), most) for task, most in space.outputs),
-        wake_s=0.0 if gating is None else float(np.asarray(gating.wake_s).flat[0]),
+        wake_s=0.0 if gating is None else lone(gating.wake_s),
     )

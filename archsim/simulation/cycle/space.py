@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from archsim.architecture import Architecture
-from archsim.fields import FloatArray, stack
+from archsim.fields import FloatArray, lone, stack
 from archsim.simulation.columns import TaskCosts
 from archsim.simulation.estimate import Estimate
 from archsim.simulation.memory import Memory, add_spills, memory, queue_edges
@@ -92,11 +92,11 @@ def demand(priced: Estimate, architecture: Architecture) -> Demand:
     """The demand of the first configuration of `priced`, which is `architecture`."""
     program, segments = priced.program, priced.timeline.segments
     kept = _kept(priced, architecture)
-    capacity = float(np.asarray(architecture.activation_buffer.capacity_bit).flat[0])
+    capacity = lone(architecture.activation_buffer.capacity_bit)
     state = float(priced.state.bits[0] * (1.0 - priced.state.off_chip_share[0]))
     edges = np.flatnonzero(queue_edges(program, segments))
     source, target = program.edge_from[edges], program.edge_to[edges]
-    width = float(np.asarray(architecture.numbers.activation_bits).flat[0])
+    width = lone(architecture.numbers.activation_bits)
     passing = np.zeros(program.size)
     passing[source] = program.output_elements[source] * width
     return Demand(
