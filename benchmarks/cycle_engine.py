@@ -7,6 +7,7 @@ group), a normalisation and an activation both ways (the shared vector unit), da
 the buffer; then the network itself, priced on the shipped architecture.
 `ignore` simulates every task event by event; `check` repeats steady periods and evaluates every
 constraint of every repeated task; `trust` repeats them unchecked; all three give the same ticks.
+The peak memory of the process, with all tasks written out for the reference engine, comes last.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from peak_memory import peak_mib
 
 from archsim.architecture import Architecture
 from archsim.config.loading import load
@@ -194,6 +196,7 @@ def main() -> None:
                 f"  fast, steady {steady:6s}{tasks.size / seconds:12,.0f} tasks/s  (by numpy "
                 f"{found.scanned}, by events {found.stepped}, repeated {found.repeated})"
             )
+    print(f"peak memory {peak_mib():.0f} MiB")
 
 
 def engine(template: Template, steady: Steady) -> Callable[[], TemplateSchedule]:

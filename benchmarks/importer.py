@@ -13,7 +13,6 @@ import argparse
 import gc
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -26,6 +25,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import onnx
 from large_networks import LLAMA_1B, LLAMA_70B, chain, llama
+from peak_memory import peak_mib
 
 from archsim.simulation.program import lower
 from archsim.workload.onnx_reader import read_workload
@@ -33,12 +33,6 @@ from archsim.workload.training import training_graph
 
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
 TOKENS = 128
-
-
-def peak_mib() -> float:
-    """The largest resident memory of this process so far, by the kernel's account."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    return int(found[1]) / 1024 if found else float("nan")
 
 
 def bindings(path: Path) -> dict[str, int]:

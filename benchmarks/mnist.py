@@ -2,7 +2,7 @@
 protonic devices under several update algorithms.
 
 OPENBLAS_NUM_THREADS=1 python benchmarks/mnist.py [--data FOLDER] [--case NAME] [--only ROW] [--seeds N]
-    [--epochs N] [--train N] [--rate R] [--out FILE.csv]
+    [--first-seed N] [--epochs N] [--train N] [--rate R] [--out FILE.csv]
 
 FOLDER holds the four files of MNIST.  Every row is one training of every seed in float32 and on the
 tiles; with --out each curve is appended to a CSV file as it is done.  `--train` takes the first so
@@ -130,9 +130,9 @@ RPU_RECIPE = {
 }
 PROTONIC_RECIPE = {
     "batch": 64,
-    "epochs": 20,
+    "epochs": 9,
     "initial": "fresh",
-    "learning_rate": {"kind": "constant", "rate": 0.3},
+    "learning_rate": {"kind": "steps", "rates": [0.5, 0.2, 0.05], "epochs_each": 3},
     "targets": [0.97, 0.98],
 }
 # Transistors in the cells, which stand the programming voltage: nothing is half-selected.
@@ -149,6 +149,8 @@ SYMMETRIC = {
     "device.response": {"kind": "constant", "step_up": 0.0025, "step_down": 0.0025},
     "device.conductance_reference": "122.5 nS",
 }
+# Bounds that do not wander from cycle to cycle.
+STEADY = {"device.spread.bounds_cycles": 0}
 # C is not written in the first period of a chopper, 200 passes over all lines as shipped.  Here it
 # is 20, and means forget as much per pass as they do there.
 SHORT_AGAD = {"kind": "agad", "chop_probability": 0.05, "tail_weighting": 5}
@@ -178,6 +180,9 @@ def cases() -> dict[str, dict[str, Row]]:
         "chopped": protonic({**QUIET, "algorithm": {"kind": "chopped_tiki_taka_v2"}}),
         "agad": protonic({**QUIET, "algorithm": {"kind": "agad"}}),
         "agad, short periods": protonic({**QUIET, "algorithm": SHORT_AGAD}),
+        "tiki_taka_v2, steady bounds": protonic(
+            {**QUIET, **STEADY, "algorithm": {"kind": "tiki_taka_v2"}}
+        ),
     }
     digits = {
         name: Row(digits_perceptron, "protonic_256", settings, DIGITS_RECIPE)
@@ -207,6 +212,7 @@ def plan_of(row: Row, options: argparse.Namespace) -> tuple[Plan, Loaded[Archite
     given: dict[str, Any] = {
         "data": options.data,
         "seeds": options.seeds,
+        "first_seed": options.first_seed,
         "epochs": options.epochs,
         "train_samples": options.train,
     }
@@ -274,6 +280,7 @@ def main() -> None:
     parser.add_argument("--case", choices=table, default="protonic")
     parser.add_argument("--only")
     parser.add_argument("--seeds", type=int)
+    parser.add_argument("--first-seed", type=int)
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--train", type=int)
     parser.add_argument("--rate", type=float, help="a constant learning rate")

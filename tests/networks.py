@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import networkx as nx
+from hypothesis import strategies as st
 
 from archsim.workload.graph import (
     DigitalWork,
@@ -31,6 +32,34 @@ class Layer:
     blocks: int = 1
     steps: int = 1
     norm: bool = False
+
+
+def layer_lists(
+    *,
+    most: int,
+    inputs: int,
+    outputs: int,
+    vectors: int,
+    blocks: Sequence[int] = (),
+    norm: bool = False,
+) -> st.SearchStrategy[list[Layer]]:
+    """One to `most` layers of up to so many inputs, outputs and vectors.
+
+    `blocks` are the numbers of blocks to choose from, `norm` says whether normalisations may follow.
+    """
+    chosen: dict[str, st.SearchStrategy[int]] = {}
+    if blocks:
+        chosen["blocks"] = st.sampled_from(blocks)
+    if norm:
+        chosen["norm"] = st.booleans()
+    layer = st.builds(
+        Layer,
+        inputs=st.integers(1, inputs),
+        outputs=st.integers(1, outputs),
+        vectors=st.integers(1, vectors),
+        **chosen,
+    )
+    return st.lists(layer, min_size=1, max_size=most)
 
 
 def chain(layers: Sequence[Layer], name: str = "chain") -> Workload:

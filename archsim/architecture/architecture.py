@@ -10,7 +10,7 @@ from pydantic import model_validator
 from archsim.algorithm import Algorithm
 from archsim.architecture.policy import MappingPolicy, NumberFormats, SchedulePolicy
 from archsim.architecture.system import System
-from archsim.fields import Component, Scalar
+from archsim.fields import Component, Scalar, lone
 from archsim.hardware.adc import Adc
 from archsim.hardware.array import Array
 from archsim.hardware.chip import Chip, Tile
@@ -119,6 +119,19 @@ class Architecture(Component):
         return self
 
     @model_validator(mode="after")
+    def _sets_are_whole(self) -> Self:
+        """Refuse sets of converters that do not come out even in a tile."""
+        arrays, shared = int(lone(self.tile.arrays)), int(lone(self.tile.arrays_per_converter_set))
+        if arrays % shared:
+            fitting = [n for n in range(1, arrays + 1) if arrays % n == 0]
+            nearest = min(fitting, key=lambda n: abs(n - shared))
+            raise ValueError(
+                f"tile.arrays_per_converter_set is {shared}, which does not divide tile.arrays, "
+                f"{arrays}; the nearest number that does is {nearest}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _holds_more(self) -> Self:
         """Refuse ways of holding a large network that lack a part or contradict each other."""
         overflow = self.mapping.overflow
@@ -132,17 +145,20 @@ class Architecture(Component):
                 f"system.min_chips is {self.system.min_chips}, above system.max_chips, "
                 f"{self.system.max_chips}"
             )
-        if overflow != "error" and self.mapping.packing != "none":
-            raise ValueError(
-                f"mapping.packing '{self.mapping.packing}' and mapping.overflow '{overflow}' are not "
-                "modelled together; leave one of them out"
-            )
         return self
 
     @property
     def crossbar(self) -> Crossbar:
         """One array with its periphery, as a cost model."""
-        return Crossbar(self.device, self.array, self.read, self.update, self.periphery, self.adc)
+        return Crossbar(
+            self.device,
+            self.array,
+            self.read,
+            self.update,
+            self.periphery,
+            self.adc,
+            self.tile.arrays_per_converter_set,
+        )
 
     def area_by_component_m2(self) -> dict[str, Scalar]:
         """Area of the chip by component."""

@@ -34,7 +34,7 @@ class MappingPolicy(Component):
     writes the arrays of one chip anew several times in each step.
     `packing: shared_arrays` lets small matrices share an array; they then never work at the same
     moment, and keep one copy each.  With `replication: auto` they share only if the network does not
-    fit, or takes longer, without.
+    fit, or takes longer, without.  Matrices of different chips, or rounds of writing, do not share.
     `placement` says where copies lie on the mesh, which the cycle fidelity routes their data over:
     along a `snake` in network order, or `improved` from the best snake by swapping tiles.
     """

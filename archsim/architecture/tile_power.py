@@ -22,8 +22,8 @@ def tile_power_w(architecture: Architecture) -> Mapping[str, Scalar]:
     densest.  Leakage of the arrays is included, buffer and router are not.
     """
     crossbar, update = architecture.crossbar, architecture.update
-    full = Placement(architecture.array.rows, architecture.array.weight_columns, 1, 1, 1, 1)
-    arrays = architecture.tile.arrays
+    arrays, array = architecture.tile.arrays, architecture.array
+    full = Placement(array.rows, array.weight_columns, 1, 1, 1, 1, at_once=arrays)
     idle_w = sum(static_power(architecture).per_array_w.values())
     power: dict[str, Scalar] = {}
     for direction in Direction:

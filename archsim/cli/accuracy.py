@@ -107,7 +107,7 @@ def command(
         words=tuple(words),
     )
     with progress_bar("training") as progress:
-        document, page = carry_out_job(job, progress)
+        document, page = carry_out_job(job, progress, note)
     if as_json:
         write_json(document)
         note(f"Report: {page}")

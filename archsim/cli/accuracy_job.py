@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archsim import __version__
+from archsim.architecture.weight_arrays import structure
 from archsim.cli.inputs import (
     Network,
     input_files,
@@ -23,13 +24,13 @@ from archsim.config.nodes import Source
 from archsim.config.overriding import override
 from archsim.config.reciting import recited
 from archsim.cotraining.activity import Activity, measured_settings
-from archsim.cotraining.checkpoint import discard_checkpoint
+from archsim.cotraining.checkpoint import CHECKPOINT_FILE, discard_checkpoint
 from archsim.cotraining.outcome import StepCost, accuracy_section, measured
 from archsim.cotraining.plan import Plan, make_plan
 from archsim.cotraining.recipe import Recipe
 from archsim.cotraining.session import carry_out
 from archsim.errors import InputError
-from archsim.report.accuracy_folder import ACCURACY, write_accuracy
+from archsim.report.accuracy_folder import ACCURACY, DOCUMENT_FILE, write_accuracy
 from archsim.report.folder import check_output_folder, write_report
 from archsim.result.schema import SCHEMA_VERSION
 
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from archsim.cli.options import SettingValue
     from archsim.config.loading import Loaded
     from archsim.result import Evaluation
-
-_MEASURED = Source(note="measured in training by archsim accuracy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +63,13 @@ class AccuracyJob:
 
 
 def carry_out_job(
-    job: AccuracyJob, progress: Callable[[float], None] | None
+    job: AccuracyJob,
+    progress: Callable[[float], None] | None,
+    tell: Callable[[str], None] | None = None,
 ) -> tuple[dict[str, Any], Path]:
     """`accuracy.json` as a document, and the path of the report's page.
 
-    Raises `InputError` before anything is trained for all that can be known by then.
+    `tell` hears in a sentence where a training goes on that is resumed.  Raises `InputError` before anything is trained for all that can be known by then.
     """
     if job.out is not None:
         _check_folder(job.out, [])
@@ -84,12 +85,15 @@ def carry_out_job(
     )
     files = [*input_files(architecture), *([] if loaded is None else input_files(loaded))]
     _check_folder(folder, [Path(job.model), *files])
+    if job.resume:
+        _check_unfinished(folder)
     assumed = price(pricing, network, architecture, rival, job.words)
     plan = _plan(job, recipe, architecture, network, assumed)
     hear = None if progress is None else _share_only(progress)
-    runs = carry_out(plan, folder, resume=job.resume, progress=hear)
+    runs = carry_out(plan, folder, resume=job.resume, progress=hear, tell=tell)
     known = measured(runs)
-    tree = architecture if known is None else _with_measured(architecture, known)
+    source = _source(job, recipe, network.workload.name)
+    tree = architecture if known is None else _with_measured(architecture, known, source)
     priced = price(pricing, network, tree, rival, job.words)
     accelerator, gpu = _step_costs(priced)
     section = accuracy_section(plan, runs, job.target, accelerator, gpu)
@@ -105,6 +109,16 @@ def carry_out_job(
 def _check_folder(folder: Path, inputs: list[Path]) -> None:
     check_output_folder(folder, ACCURACY, inputs)
     check_output_folder(folder, inputs=inputs)
+
+
+def _check_unfinished(folder: Path) -> None:
+    """InputError where the training that shall go on has ended: it would be replaced by a new one."""
+    if (folder / DOCUMENT_FILE).is_file() and not (folder / CHECKPOINT_FILE).is_file():
+        raise InputError(
+            "there is nothing to go on with: the training stored there has ended.",
+            place=str(folder / DOCUMENT_FILE),
+            remedy="Leave --resume out to train anew, or give another folder with --out.",
+        )
 
 
 def _recipe(recipe: Recipe, job: AccuracyJob) -> Recipe:
@@ -147,19 +161,50 @@ def _plan(
     names = priced.program.matrices.names
     on_tiles = frozenset(name for name, on in zip(names, on_array, strict=True) if on)
     identity = {"network": network.workload.sha256, "architecture": architecture.sha256}
-    step_s = assumed.result["accelerator"]["step_latency_s"]
-    return make_plan(graph, recipe, architecture.value, on_tiles, identity, step_s=step_s)
+    accelerator = assumed.result["accelerator"]
+    return make_plan(
+        graph,
+        recipe,
+        architecture.value,
+        on_tiles,
+        identity,
+        step_s=accelerator["step_latency_s"],
+        staleness=accelerator["staleness_samples"],
+        copies=_averaged(architecture.value, names, priced.mapping.copies[0].tolist()),
+    )
+
+
+def _averaged(
+    architecture: Architecture, names: Sequence[str], copies: Sequence[float]
+) -> dict[str, int]:
+    """The copies of each matrix that has several, where they train apart and are averaged."""
+    if architecture.mapping.sync != "average" or structure(architecture).copies_alike:
+        return {}
+    return {name: round(n) for name, n in zip(names, copies, strict=True) if n > 1}
 
 
 def _share_only(progress: Callable[[float], None]) -> Callable[[float, str], None]:
     return lambda share, _words: progress(share)
 
 
-def _with_measured(architecture: Loaded[Architecture], activity: Activity) -> Loaded[Architecture]:
+def _source(job: AccuracyJob, recipe: Recipe, network: str) -> Source:
+    """Which training measured what replaces assumed numbers: network, recipe, data, seeds."""
+    first, last = recipe.first_seed, recipe.first_seed + recipe.seeds - 1
+    seeds = f"seed {first}" if first == last else f"seeds {first} to {last}"
+    how = "the default recipe" if job.recipe is None else f"recipe {Path(job.recipe).stem}"
+    data = Path(recipe.data).name
+    epochs = f"{recipe.epochs} epoch{'' if recipe.epochs == 1 else 's'} of {data}"
+    note = f"in training {network} by archsim accuracy: {how}, {epochs}, {seeds}"
+    return Source(note=note, measured=True)
+
+
+def _with_measured(
+    architecture: Loaded[Architecture], activity: Activity, source: Source
+) -> Loaded[Architecture]:
     """The architecture with the activities that training has measured in place of the assumed."""
     settings = measured_settings(activity, architecture.value.algorithm)
     changed = override(architecture, settings)
-    return recited(changed, lambda path, present: _MEASURED if path in settings else present)
+    return recited(changed, lambda path, present: source if path in settings else present)
 
 
 def _step_costs(priced: Evaluation) -> tuple[StepCost, StepCost | None]:

@@ -12,6 +12,7 @@ from archsim.cli import options
 from archsim.config.nodes import Block
 
 if TYPE_CHECKING:
+    from archsim.architecture import Architecture
     from archsim.baseline.estimate import GpuEstimate
     from archsim.config.loading import Loaded
     from archsim.explore.study import Study
@@ -33,8 +34,9 @@ POINTS_FILE = "points.csv"
 def command(*, study: Path, out: Path | None, as_json: bool) -> None:
     """Price every point of the grid that STUDY.yaml describes, and mark the Pareto front.
 
-    Writes points.csv: settings, headline numbers, whether a point keeps all constraints, whether it
-    is on the front, and why it failed if it did. Start from `archsim init`.
+    Writes points.csv: settings, headline numbers, by which fidelity, whether a point keeps all
+    constraints, whether it is on the front, and why it failed if it did. With `fidelity: {pareto:
+    cycle}` points on the front and near it are simulated task by task. Start from `archsim init`.
     """
     from archsim.cli.console import note, write_json
     from archsim.cli.inputs import input_files, load_architecture, load_study
@@ -54,12 +56,33 @@ def command(*, study: Path, out: Path | None, as_json: bool) -> None:
     note(f"pricing {size:,} point(s) on {len(workloads)} workload(s)")
     begun = time.perf_counter()
     points = sweep(base, plan.axes, workloads, plan.limits, plan.objectives, axis_places(loaded))
+    if plan.fidelity.simulates:
+        points = _refined(points, base, plan, workloads)
     seconds = time.perf_counter() - begun
     write_points(points, store)
     if as_json:
         write_json(_as_json(points, seconds, options.relative(str(store))))
         return
     print_points(points, plan.objectives, seconds, str(store))
+
+
+def _refined(
+    points: Points, base: Loaded[Architecture], plan: Study, workloads: list[SweepWorkload]
+) -> Points:
+    """The points with those that the study asks for simulated, under a progress bar."""
+    from archsim.cli.console import note
+    from archsim.cli.progress import progress_bar
+    from archsim.explore.refining import Asked, refine
+
+    note("simulating points by the cycle fidelity")
+    with progress_bar("simulating points") as bar:
+
+        def counted(done: int, known: int) -> None:
+            if bar is not None:
+                bar(done / known)
+
+        asked = Asked(base, workloads, plan.limits, plan.objectives)
+        return refine(points, asked, plan.fidelity, counted)
 
 
 def axis_places(study: Loaded[Study]) -> dict[str, str]:
@@ -120,6 +143,7 @@ def _as_json(points: Points, seconds: float, store: str) -> dict[str, Any]:
         "feasible": int(points.feasible.sum()),
         "seconds": seconds,
         "points_per_second": len(points.settings) / max(seconds, 1e-9),
+        "cycle_points": int(points.cycle.sum()),
         "pareto": [row for row in point_rows(points) if row["pareto"]],
         "failures": [
             {
@@ -129,6 +153,9 @@ def _as_json(points: Points, seconds: float, store: str) -> dict[str, Any]:
                 "reason": f.reason,
             }
             for f in points.failures
+        ],
+        "kept_estimates": [
+            {"point": f.point, "workload": f.workload, "reason": f.reason} for f in points.unrefined
         ],
         "store": store,
     }

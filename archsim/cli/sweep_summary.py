@@ -33,6 +33,8 @@ def print_points(
         f"{int(points.pareto.sum()):,} on the Pareto front",
         "",
     )
+    if points.cycle.any() or points.unrefined:
+        show(*cycle_lines(points), "")
     if points.pareto.any():
         show(front_table(points, objectives), "")
     else:
@@ -42,6 +44,15 @@ def print_points(
         show(f"... and {hidden:,} more points on the front in the file.")
     show(*failure_lines(points))
     show_line(f"Points: {store}")
+
+
+def cycle_lines(points: Points) -> list[str]:
+    """How many points were simulated, and how many could not be."""
+    refused, timed = len(points.unrefined), int(points.cycle.sum())
+    lines = [f"{timed:,} of the points by the cycle fidelity, the others are analytic estimates."]
+    if refused:
+        lines.append(f"{refused:,} keep their estimate: {points.unrefined[0].reason}")
+    return lines
 
 
 def nearest_misses(points: Points) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a configuration assumes: every number with its source, cited or not."""
+"""What a configuration assumes: every number with its source, cited, measured or neither."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
 
+from archsim.config.citations import ASSUMED, MEASURED
 from archsim.config.loading import Loaded
 from archsim.config.nodes import Block, Items, KeyPath, Leaf, Node, Source, dotted
 from archsim.config.shapes import field_quantity, fields_of
@@ -21,8 +22,8 @@ DEFAULT = Source(note="default of the schema, not in the file")
 class Assumption:
     """A number of a configuration: dotted path, text as written, SI unit, and its source.
 
-    `references` are keys of the bibliography, empty if the number is an assumption.  `unit` is ""
-    for plain numbers.
+    `references` are keys of the bibliography, empty if the number is an assumption or was `measured`
+    by archsim.  `unit` is "" for plain numbers.
     """
 
     path: str
@@ -30,11 +31,12 @@ class Assumption:
     unit: str
     references: tuple[str, ...]
     note: str
+    measured: bool = False
 
     @property
     def source(self) -> str:
-        """The reference keys, or `assumed`, as results state it."""
-        return ", ".join(self.references) or "assumed"
+        """The reference keys, `measured`, or `assumed`, as results state it."""
+        return ", ".join(self.references) or (MEASURED if self.measured else ASSUMED)
 
 
 class _Number(NamedTuple):
@@ -53,7 +55,9 @@ def assumptions(loaded: Loaded[ComponentT]) -> tuple[Assumption, ...]:
     assumed as well.
     """
     return tuple(
-        Assumption(dotted(n.path), _text(n), n.unit, source.references, source.note)
+        Assumption(
+            dotted(n.path), _text(n), n.unit, source.references, source.note, source.measured
+        )
         for n in _numbers(loaded.value, "", loaded.block, ())
         for source in (_source(n.node),)
     )

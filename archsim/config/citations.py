@@ -5,6 +5,7 @@
       device.gate: [cui23.stack, yao20.stack]           # several
       adc: assumed                                      # a whole block may be named
       array.wire: "assumed: between two published nodes"
+      read.repeats: "measured: in which run"            # by archsim, as its reports write it
       device.step: {ref: onen22.g_range, note: range over 1000 pulses}
 
 A citation speaks of the values that its own file wrote, and of those it inherits.  A leaf takes the
@@ -30,10 +31,13 @@ from archsim.config.nodes import (
 from archsim.errors import InputError, did_you_mean
 
 ASSUMED = "assumed"
+MEASURED = "measured"
 _EXPECTED = (
-    'expected a reference key, a list of keys, `assumed`, `"assumed: why"`, '
+    'expected a reference key, a list of keys, `assumed`, `"assumed: why"`, `"measured: where"`, '
     "or {ref: key, note: text}"
 )
+# What stands in place of reference keys, before a colon and a note.
+_WITHOUT_KEYS = (ASSUMED, MEASURED)
 
 
 def apply_citations(block: Block, written: Node) -> tuple[Block, list[str]]:
@@ -69,10 +73,12 @@ def _path(block: Block, name: str, entry: Entry) -> KeyPath:
 def read_source(node: Node) -> Source:
     """One entry of `sources`."""
     match node:
-        case Leaf(value=str(text)) if text.split(":", 1)[0].strip() == ASSUMED:
-            return Source(note=text.partition(":")[2].strip())
-        case Block() if set(node.entries) == {ASSUMED}:
-            return Source(note=_text(node.entries[ASSUMED].node))
+        case Leaf(value=str(text)) if (word := text.split(":", 1)[0].strip()) in _WITHOUT_KEYS:
+            return Source(note=text.partition(":")[2].strip(), measured=word == MEASURED)
+        case Block() if len(node.entries) == 1 and (word := next(iter(node.entries))) in (
+            _WITHOUT_KEYS
+        ):
+            return Source(note=_text(node.entries[word].node), measured=word == MEASURED)
         case Block() if "ref" in node.entries and set(node.entries) <= {"ref", "note"}:
             note = node.entries.get("note")
             return Source(_keys(node.entries["ref"].node), "" if note is None else _text(note.node))

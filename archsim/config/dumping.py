@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from archsim.config.citations import ASSUMED
+from archsim.config.citations import ASSUMED, MEASURED
 from archsim.config.extending import SOURCES
 from archsim.config.loading import Loaded
 from archsim.config.nodes import KeyPath, Node, Plain, Source, children, dotted
@@ -46,8 +46,9 @@ ConfigurationDumper.add_representer(str, _quoted)
 
 def _written(source: Source) -> Plain:
     """A source as the `sources` block states it."""
-    if source.assumed:
-        return f"{ASSUMED}: {source.note}" if source.note else ASSUMED
+    if not source.references:
+        word = MEASURED if source.measured else ASSUMED
+        return f"{word}: {source.note}" if source.note else word
     keys: Plain = list(source.references) if len(source.references) > 1 else source.references[0]
     return {"ref": keys, "note": source.note} if source.note else keys
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from archsim.config.citations import ASSUMED
+from archsim.config.citations import ASSUMED, MEASURED
 from archsim.config.extending import EXTENDS, SOURCES
 from archsim.fields import Component
 
@@ -22,7 +22,7 @@ _NAME: Json = {"type": "string", "minLength": 1}
 _KEYS: Json = {"anyOf": [_NAME, {"type": "array", "items": _NAME, "minItems": 1}]}
 _SOURCES: Json = {
     "type": "object",
-    "description": "Dotted path to a reference key, a list of keys, or `assumed`.",
+    "description": "Dotted path to a reference key, a list of keys, `assumed` or `measured`.",
     "additionalProperties": {
         "anyOf": [
             *_KEYS["anyOf"],
@@ -32,12 +32,15 @@ _SOURCES: Json = {
                 "required": ["ref"],
                 "additionalProperties": False,
             },
-            {
-                "type": "object",
-                "properties": {ASSUMED: _NAME},
-                "required": [ASSUMED],
-                "additionalProperties": False,
-            },
+            *(
+                {
+                    "type": "object",
+                    "properties": {word: _NAME},
+                    "required": [word],
+                    "additionalProperties": False,
+                }
+                for word in (ASSUMED, MEASURED)
+            ),
         ]
     },
 }

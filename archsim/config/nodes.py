@@ -38,15 +38,19 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a number comes from: keys of the bibliography, or none if it is an assumption."""
+    """Where a number comes from: keys of the bibliography, a measurement, or an assumption.
+
+    `measured` is for numbers that archsim has measured itself; `note` then says in which run.
+    """
 
     references: tuple[str, ...] = ()
     note: str = ""
+    measured: bool = False
 
     @property
     def assumed(self) -> bool:
-        """Whether no reference stands behind the number."""
-        return not self.references
+        """Whether neither a reference nor a measurement stands behind the number."""
+        return not (self.references or self.measured)
 
 
 class Citations(NamedTuple):

@@ -10,7 +10,6 @@ import numpy as np
 
 from archsim.algorithm import Algorithm
 from archsim.cotraining.machine import Machine
-from archsim.cotraining.tiles import TiledMatrix
 from archsim.tile_kernel.matrix_statistics import MatrixStatistics
 
 
@@ -18,7 +17,7 @@ from archsim.tile_kernel.matrix_statistics import MatrixStatistics
 class MatrixActivity:
     """One matrix over one training, all its arrays and both directions of reading together.
 
-    `reads` counts vectors read, repeats included.  `pulses_per_sample` is the mean number of
+    `parts` are its blocks times its copies, which share the vectors.  `reads` counts vectors read, repeats included.  `pulses_per_sample` is the mean number of
     coincidences, up and down, on a device that takes gradients.  `written_pulses_per_step` are the
     pulses of transfers or refreshes on a device that they write, `written_pulses_per_sample` the same
     by samples.  Shares are of conversions
@@ -29,6 +28,7 @@ class MatrixActivity:
 
     matrix: str
     devices: int
+    parts: int
     reads: float
     mean_abs_input: float
     mean_square_input: float
@@ -68,9 +68,9 @@ class Activity:
 def measure(machine: Machine, samples: int, steps: int) -> tuple[MatrixActivity, ...]:
     """The activity of every matrix on tiles, after `samples` in `steps` minibatches."""
     return tuple(
-        _matrix_activity(name, holder.statistics(), samples, steps)
+        _matrix_activity(name, statistics, samples, steps)
         for name, holder in machine.holders.items()
-        if isinstance(holder, TiledMatrix)
+        if (statistics := holder.statistics())
     )
 
 
@@ -87,6 +87,7 @@ def _matrix_activity(
     return MatrixActivity(
         matrix=name,
         devices=devices,
+        parts=len(blocks),
         reads=both.vectors * both.repeats,
         mean_abs_input=both.mean_abs_input,
         mean_square_input=both.mean_square_input,
@@ -108,7 +109,9 @@ def averaged(runs: Sequence[Sequence[MatrixActivity]]) -> tuple[MatrixActivity, 
     """The mean activity of each matrix over runs; the most-pulsed device and wear are the largest."""
     found = []
     for of_matrix in zip(*runs, strict=True):
-        values: dict[str, Any] = {"matrix": of_matrix[0].matrix, "devices": of_matrix[0].devices}
+        values: dict[str, Any] = {
+            name: getattr(of_matrix[0], name) for name in ("matrix", "devices", "parts")
+        }
         for field in fields(MatrixActivity):
             if field.name not in values:
                 column = [getattr(one, field.name) for one in of_matrix]
@@ -130,7 +133,7 @@ def together(matrices: Iterable[MatrixActivity]) -> Activity | None:
         return float(np.dot(values, weights) / total) if total > 0 else float(np.mean(values))
 
     devices = [float(row.devices) for row in rows]
-    conducting = [row.devices * row.reads for row in rows]
+    conducting = [row.devices * row.reads / row.parts for row in rows]
     vectors = [row.reads / row.repeats for row in rows]
     return Activity(
         mean_abs_input=mean("mean_abs_input", conducting),

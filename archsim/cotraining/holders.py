@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsim.cotraining.numerics.backend import multiplied
+from archsim.tile_kernel.matrix_statistics import MatrixStatistics
 
 F32: TypeAlias = NDArray[np.float32]
 State: TypeAlias = Mapping[str, NDArray[Any]]
@@ -31,6 +32,9 @@ class MatrixHolder(Protocol):
 
     def weights(self) -> F32:
         """The matrix as it stands, [block, input, output]."""
+
+    def statistics(self) -> tuple[MatrixStatistics, ...]:
+        """What was measured of each of its parts on arrays; empty where there are none."""
 
     def state(self) -> State:
         """All that changes, as arrays: equal states continue equally, to the bit."""
@@ -65,6 +69,10 @@ class ExactMatrix:
     def weights(self) -> F32:
         """A copy."""
         return self._weights.copy()
+
+    def statistics(self) -> tuple[MatrixStatistics, ...]:
+        """Nothing lies on arrays."""
+        return ()
 
     def state(self) -> State:
         """The weights."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsim.cotraining.holders import F32, MatrixHolder
+from archsim.cotraining.update_order import AtOnce, Due, Queue
 from archsim.errors import InputError
 
 _Use: TypeAlias = tuple[F32, F32]
@@ -28,13 +29,15 @@ def _of(matrix: str) -> Iterator[None]:
 class Machine:
     """Multiplies and updates every matrix in its holder (see `numerics.backend.MatrixBackend`).
 
-    A matrix learns when its last use of a backward pass is recorded, with all uses as one
-    minibatch, at `rate`, which the training sets before each step; at the latest at the end of the
-    minibatch, where the gradient of a use has died on its way.
+    When the last use of a matrix in a backward pass is recorded, all its uses join the `queue`, which
+    says when it learns from them (by default at once), at `rate`, which the training sets before each
+    step.  They join at the latest at the end of the pass, where the gradient of a use has died on its
+    way.
     """
 
-    def __init__(self, holders: Mapping[str, MatrixHolder]) -> None:
+    def __init__(self, holders: Mapping[str, MatrixHolder], queue: Queue | None = None) -> None:
         self.holders = dict(holders)
+        self.queue: Queue = AtOnce() if queue is None else queue
         self.rate = 0.0
         self._uses: dict[str, list[_Use]] = {}
 
@@ -49,7 +52,7 @@ class Machine:
             return self.holders[matrix].backward(d)
 
     def record(self, matrix: str, x: NDArray[Any], d: NDArray[Any], *, last: bool) -> None:
-        """Note one use; after the last, the matrix learns."""
+        """Note one use; after the last, they join the queue."""
         uses = self._uses.pop(matrix, [])
         uses.append((x, d))
         if not last:
@@ -57,10 +60,15 @@ class Machine:
             return
         self._learn(matrix, uses)
 
-    def end_of_minibatch(self, elapsed_s: float = 0.0) -> None:
-        """Matrices that still wait for a use learn from those they have; then time passes."""
+    def end_of_pass(self) -> None:
+        """Matrices that still wait for a use take those they have."""
         for matrix in list(self._uses):
             self._learn(matrix, self._uses.pop(matrix))
+
+    def end_of_minibatch(self, elapsed_s: float = 0.0) -> None:
+        """The last pass ends, matrices learn what the queue has for the end; then time passes."""
+        self.end_of_pass()
+        self._update(self.queue.end_of_minibatch())
         for holder in self.holders.values():
             holder.end_of_minibatch(elapsed_s)
 
@@ -69,8 +77,12 @@ class Machine:
         if len(uses) > 1:
             inputs, errors = zip(*uses, strict=True)
             x, d = np.concatenate(inputs, axis=1), np.concatenate(errors, axis=1)
-        with _of(matrix):
-            self.holders[matrix].update(x, d, self.rate)
+        self._update(self.queue.add(matrix, x, d))
+
+    def _update(self, dues: Iterable[Due]) -> None:
+        for due in dues:
+            with _of(due.matrix):
+                self.holders[due.matrix].update(due.x, due.error, self.rate * due.share)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """The states of all holders, as one flat mapping."""

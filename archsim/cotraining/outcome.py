@@ -10,7 +10,7 @@ import numpy as np
 
 from archsim.algorithm.operations import Pulsed
 from archsim.cotraining.activity import Activity, MatrixActivity, averaged, together
-from archsim.cotraining.gap import LEVEL, mean_of
+from archsim.cotraining.gap import LEVEL, Mean, mean_of
 from archsim.cotraining.plan import Kind, Plan
 from archsim.cotraining.session import Run
 from archsim.cotraining.training import Point
@@ -112,18 +112,7 @@ def notes(plan: Plan) -> list[str]:
     if unknown:
         values = ", ".join(f"{n} {getattr(recipe.tiles.unknown_spread, n):g}" for n in unknown)
         found.append(f"the spread of {tree.device.name} is not published; assumed: {values}")
-    if tree.schedule.update == "immediate" and recipe.batch > 1:
-        found.append(
-            "the schedule updates after each sample; trained here with the gradient of the whole "
-            f"minibatch of {recipe.batch}"
-        )
-    if int(tree.schedule.accumulate) > 1:
-        found.append(
-            f"the schedule gathers {int(tree.schedule.accumulate)} minibatches for one update; "
-            "trained here with an update after each"
-        )
-    if tree.mapping.sync != "broadcast" and tree.mapping.replication != "none":
-        found.append("copies of arrays are trained here as one array that takes every update")
+    found += [*_order_notes(plan), *_copies_notes(plan)]
     exact = sorted(set(plan.graph.matrices) - plan.on_tiles)
     if exact:
         found.append(
@@ -131,6 +120,57 @@ def notes(plan: Plan) -> list[str]:
         )
     found.append(_drift_note(plan))
     return found
+
+
+def _order_notes(plan: Plan) -> list[str]:
+    """When updates come, where that is not after each minibatch as in float32."""
+    order, batch = plan.order("analog"), plan.recipe.batch
+    found = []
+    if order.staleness is not None:
+        found.append(
+            f"samples update the arrays one by one, each {order.staleness} samples late, the most "
+            "that the simulation finds for any matrix; digital parameters, and float32, take the "
+            "minibatch"
+        )
+    elif not order.arrays_wait and batch > 1:
+        read = plan.staleness is not None and plan.staleness >= batch - 1
+        why = (
+            "all its samples read before the first update"
+            if read
+            else (
+                "normalisations gather statistics of it"
+                if plan.graph.statistics
+                else "no staleness is given"
+            )
+        )
+        found.append(
+            "the schedule updates after each sample; trained here with the gradient of the whole "
+            f"minibatch of {batch}, since {why}"
+        )
+    if order.minibatches > 1:
+        what = "an update" if order.arrays_wait else "a step of the digital optimizer"
+        found.append(
+            f"{order.minibatches} minibatches share {what}; float32 takes one after each minibatch"
+        )
+    return found
+
+
+def _copies_notes(plan: Plan) -> list[str]:
+    """What became of copies that are averaged."""
+    policy = plan.architecture.mapping
+    if plan.copies is None:
+        several = policy.sync != "broadcast" and policy.replication != "none"
+        return [_ONE_ARRAY] if several else []
+    copied = {name: n for name, n in plan.copies.items() if name in plan.on_tiles}
+    if not copied:
+        return []
+    words = ", ".join(f"{n} of {name}" for name, n in copied.items())
+    if plan.copies_trained():
+        return [f"copies learn from shares of the vectors, and are averaged: {words}"]
+    return [f"{_ONE_ARRAY} ({words}); tiles.copies: mapped trains them"]
+
+
+_ONE_ARRAY = "copies of arrays are trained here as one array that takes every update"
 
 
 def _drift_note(plan: Plan) -> str:
@@ -164,6 +204,13 @@ def _best(run: Run) -> float:
     return min(scores) if run.last.accuracy is None else max(scores)
 
 
+def _interval(score: Mean, *, accuracy: bool) -> list[float] | None:
+    """Its two ends; few seeds that scatter widely must not promise more than all answers right."""
+    if score.low is None or score.high is None:
+        return None
+    return [max(score.low, 0.0), min(score.high, 1.0)] if accuracy else [score.low, score.high]
+
+
 def _machine(runs: Sequence[Run]) -> dict[str, Any]:
     """Final score and the curve, mean over seeds, and each seed's."""
     final = mean_of([_score(run.last) for run in runs])
@@ -186,7 +233,7 @@ def _machine(runs: Sequence[Run]) -> dict[str, Any]:
         )
     return {
         "final": final.mean,
-        "final_ci": None if final.low is None else [final.low, final.high],
+        "final_ci": _interval(final, accuracy=runs[0].last.accuracy is not None),
         "deviation": final.deviation,
         "best": float(np.mean([_best(run) for run in runs])),
         "per_seed": [_score(run.last) for run in runs],

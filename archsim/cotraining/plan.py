@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsim.architecture import Architecture
+from archsim.cotraining.averaged_copies import AveragedCopies
 from archsim.cotraining.data import (
     DataSet,
     Samples,
@@ -21,12 +22,13 @@ from archsim.cotraining.data import (
     read_data,
     shaped,
 )
-from archsim.cotraining.holders import ExactMatrix, MatrixHolder
+from archsim.cotraining.holders import F32, ExactMatrix, MatrixHolder
 from archsim.cotraining.initial import initial_values
 from archsim.cotraining.machine import Machine
 from archsim.cotraining.numerics.network import Network
 from archsim.cotraining.recipe import Recipe
 from archsim.cotraining.tiles import tiled_matrix
+from archsim.cotraining.update_order import EACH_MINIBATCH, UpdateOrder, update_order
 from archsim.errors import InputError
 from archsim.tile_kernel.analog_matrix import MatrixParameters
 from archsim.workload.executable_start import without_softmax
@@ -47,7 +49,9 @@ class Plan:
     `on_tiles` names the matrices that lie on arrays; all others stay exact.  `key` is a digest of
     all that decides the outcome.  `parameters` are reads and updates in place of those of the
     architecture, for comparisons with other simulators.  `step_s` is the time of a step on the
-    hardware, for which devices drift.
+    hardware, for which devices drift.  `staleness` is how many samples late immediate updates come
+    there (None: not simulated), `copies` how many arrays hold the same matrix, by matrix, where these
+    are averaged (None: not known).
     """
 
     graph: ExecutableGraph
@@ -60,10 +64,23 @@ class Plan:
     key: str
     parameters: MatrixParameters | None = None
     step_s: float = 0.0
+    staleness: float | None = None
+    copies: Mapping[str, int] | None = None
 
     def network(self) -> Network:
         """The numerics of the network."""
         return Network(self.graph, batchnorm=self.architecture.schedule.batchnorm)
+
+    def order(self, kind: Kind) -> UpdateOrder:
+        """When the training learns: as the schedule says; the float32 twin after each minibatch."""
+        if kind == "float32":
+            return EACH_MINIBATCH
+        return update_order(
+            self.architecture.schedule,
+            self.recipe.batch,
+            self.staleness,
+            has_statistics=bool(self.graph.statistics),
+        )
 
     def machine(self, kind: Kind, values: Mapping[str, NDArray[Any]], seed: int) -> Machine:
         """The matrices of the network, holding `values`: on tiles, or all exact."""
@@ -72,12 +89,25 @@ class Plan:
             weights = np.asarray(matrix.take(values[matrix.parameter]), dtype=np.float32)
             if kind == "analog" and name in self.on_tiles:
                 rng = np.random.Generator(np.random.SFC64([seed, _TILES, index]))
-                holders[name] = tiled_matrix(
-                    self.architecture, self.recipe.tiles, weights, rng, self.parameters
-                )
+                holders[name] = self._on_tiles(name, weights, rng)
             else:
                 holders[name] = ExactMatrix(weights)
-        return Machine(holders)
+        return Machine(holders, self.order(kind).queue())
+
+    def _on_tiles(self, name: str, weights: F32, rng: np.random.Generator) -> MatrixHolder:
+        tree, recipe = self.architecture, self.recipe.tiles
+        copies = self.copies_trained().get(name, 1)
+        made = [tiled_matrix(tree, recipe, weights, rng, self.parameters) for _ in range(copies)]
+        if copies == 1:
+            return made[0]
+        period = int(tree.mapping.sync_interval) * int(tree.schedule.accumulate)
+        return AveragedCopies(made, period)
+
+    def copies_trained(self) -> Mapping[str, int]:
+        """Copies of the matrices on tiles that are trained apart, by matrix."""
+        if self.recipe.tiles.copies == "one" or self.copies is None:
+            return {}
+        return {name: number for name, number in self.copies.items() if name in self.on_tiles}
 
 
 def make_plan(
@@ -88,11 +118,13 @@ def make_plan(
     identity: Mapping[str, str],
     parameters: MatrixParameters | None = None,
     step_s: float = 0.0,
+    staleness: float | None = None,
+    copies: Mapping[str, int] | None = None,
 ) -> Plan:
     """Everything checked: operators, shapes, labels, and that the tiles can be computed.
 
-    `identity` holds digests of network and architecture, `step_s` is the time of a step.  Raises
-    `InputError`.
+    `identity` holds digests of network and architecture; `step_s`, `staleness` and `copies` are those
+    of the simulated step (see `Plan`).  Raises `InputError`.
     """
     graph = without_softmax(graph) if recipe.loss == "cross_entropy" else graph
     Network(
@@ -120,10 +152,22 @@ def make_plan(
             remedy="Give a smaller batch.",
         )
     content = recipe.model_dump(mode="json") | {"seeds": None, "checkpoint_s": None}
-    text = json.dumps([content, dict(identity), _digest(data), step_s], sort_keys=True)
+    simulated = [step_s, staleness, None if copies is None else dict(copies)]
+    text = json.dumps([content, dict(identity), _digest(data), *simulated], sort_keys=True)
     key = hashlib.sha256(text.encode()).hexdigest()
     plan = Plan(
-        graph, recipe, data, architecture, on_tiles, source, target, key, parameters, step_s
+        graph=graph,
+        recipe=recipe,
+        data=data,
+        architecture=architecture,
+        on_tiles=on_tiles,
+        input=source,
+        output=target,
+        key=key,
+        parameters=parameters,
+        step_s=step_s,
+        staleness=staleness,
+        copies=copies,
     )
     _try(plan)
     return plan
@@ -140,7 +184,7 @@ def _check_reads(graph: ExecutableGraph) -> None:
             if name in held:
                 raise InputError(
                     f"it reads the parameter '{name}' element by element, which is also the weight "
-                    f"matrix '{held[name]}'; training holds it on one side only.",
+                    f"matrix '{held[name]}'; an array is read by products and by rows of a table.",
                     place=node.place,
                     remedy="Export the network without that node, or with a copy of the parameter.",
                 )

@@ -24,6 +24,7 @@ from archsim.tile_kernel.parameters import BoundManagement, NoiseManagement
 
 Loss = Literal["cross_entropy", "mse"]
 Initial = Literal["fresh", "uniform", "file"]
+Copies = Literal["one", "mapped"]
 Merge = Literal["minibatch", "sample"]
 Share = Annotated[float, Quantity(above=0, maximum=1)]
 
@@ -36,7 +37,9 @@ class TileRecipe(Component):
     columns, `length_management` shortens trains of small updates.  `merge: sample` applies the
     samples of a minibatch one after the other, `minibatch` as one update (faster; steps depend on
     the weights at its start).  `weight_scale` is the weight that half the conductance range stands
-    for.  `unknown_spread` fills in what nobody has published of a device's spread: an assumption.
+    for.  `copies: mapped` trains every copy of a matrix that the mapping keeps equal by averaging on
+    its own share of the vectors, and averages them as `mapping.sync_interval` says; `one` trains one
+    array that takes every update, which is as many times faster.  `unknown_spread` fills in what nobody has published of a device's spread: an assumption.
     """
 
     noise_management: NoiseManagement = "abs_max"
@@ -44,6 +47,7 @@ class TileRecipe(Component):
     update_management: bool = True
     length_management: bool = True
     merge: Merge = "minibatch"
+    copies: Copies = "one"
     weight_scale: Annotated[float, Quantity(above=0, maximum=1e3)] = 1.0
     unknown_spread: Spread = Spread(
         step_devices=0.1,

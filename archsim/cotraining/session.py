@@ -43,14 +43,18 @@ def carry_out(
     *,
     resume: bool = False,
     progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> tuple[Run, ...]:
     """Train in float32 and on the tiles for every seed; results come in that order.
 
     With a `folder` the state is stored there now and then, and `resume` goes on from what is
-    stored, to the same result to the bit.  The file stays until the caller discards it.  Raises
-    `InputError` where a training diverges, or where a checkpoint is in the way.
+    stored, to the same result to the bit; `tell` then hears in a sentence from where, or that
+    nothing was stored.  The file stays until the caller discards it.  Raises `InputError` where a
+    training diverges, or where a checkpoint is in the way.
     """
     done, under_way = _start(plan, folder, resume=resume)
+    if resume and folder is not None and tell is not None:
+        tell(_where_from(folder, len(done), len(KINDS) * plan.recipe.seeds, under_way))
     wanted = [
         (kind, plan.recipe.first_seed + k) for k in range(plan.recipe.seeds) for kind in KINDS
     ]
@@ -86,6 +90,18 @@ def _start(plan: Plan, folder: Path | None, *, resume: bool) -> tuple[list[Run],
     done = [_run(entry) for entry in stored.document["done"]]
     running = stored.document["running"]
     return done, None if running is None else Checkpoint(stored.key, running, stored.arrays)
+
+
+def _where_from(folder: Path, done: int, wanted: int, under_way: Checkpoint | None) -> str:
+    """Where a resumed session starts, as a sentence."""
+    if under_way is None and not done:
+        return f"Nothing is stored in {folder} to go on with: training starts from the beginning."
+    finished = f"{min(done, wanted)} of {wanted} trainings finished"
+    if under_way is None:
+        return f"Going on from what is stored in {folder}: {finished}."
+    at = under_way.document
+    where = f"{at['kind']}, seed {at['seed']}, {at['epoch']} epochs and {at['minibatch']} steps"
+    return f"Going on from what is stored in {folder}: {finished}, then {where}."
 
 
 def _saver(

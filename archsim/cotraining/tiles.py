@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,6 +42,15 @@ class TiledMatrix:
         """Bounds wander, and devices of known retention drift for `elapsed_s`."""
         for block in self.blocks:
             block.end_of_minibatch(0.0 if block.device.retention is None else elapsed_s)
+
+    def read_out(self) -> tuple[dict[str, F32], ...]:
+        """The arrays that reads go through, block by block (see `AnalogMatrix.read_out`)."""
+        return tuple(block.read_out() for block in self.blocks)
+
+    def move(self, changes: Sequence[Mapping[str, F32]]) -> None:
+        """Write `changes` into these arrays (see `AnalogMatrix.move`)."""
+        for block, change in zip(self.blocks, changes, strict=True):
+            block.move(change)
 
     def weights(self) -> F32:
         """What an exact read would give, [block, input, output]."""

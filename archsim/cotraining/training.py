@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,18 @@ class _Position:
     curve: list[Point] = field(default_factory=list)
 
 
+Gradients: TypeAlias = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """What samples that went through the network together gave."""
+
+    loss: float
+    gradients: Gradients
+    statistics: Gradients
+
+
 # Hears the share of the training that is done and a word about it.
 Progress = Callable[[float, str], None]
 # Takes a checkpoint of a running training.
@@ -65,6 +77,7 @@ class Training:
         self.plan, self.kind, self.seed = plan, kind, seed
         self.network = plan.network()
         values = initial_values(plan.graph, plan.recipe, seed)
+        self.order = plan.order(kind)
         self.machine: Machine = plan.machine(kind, values, seed)
         held = {matrix.parameter for matrix in plan.graph.matrices.values()}
         self.parameters = {name: value for name, value in values.items() if name not in held}
@@ -74,6 +87,8 @@ class Training:
             for name, tensor in plan.graph.parameters.items()
             if tensor.trainable and name in self.parameters
         }
+        # Gradients of digital parameters that wait for their optimizer, summed over minibatches.
+        self._gathered: Gradients = {}
         self._rng = np.random.Generator(np.random.SFC64([seed, _DROPOUT]))
         self._at = _Position()
 
@@ -120,10 +135,25 @@ class Training:
 
     def _step(self, indices: NDArray[np.intp]) -> None:
         plan, at = self.plan, self._at
+        rate = plan.recipe.learning_rate.at(at.epoch, plan.recipe.epochs)
+        by_sample = self.order.staleness is not None
+        passes = np.split(indices, len(indices)) if by_sample else [indices]
+        self.machine.rate = rate / len(passes)
+        done = [self._pass(some) for some in passes]
+        with self._located():
+            self.machine.end_of_minibatch(plan.step_s)
+        for one in done:
+            self.parameters.update(one.statistics)
+        self._step_digital(_summed([one.gradients for one in done]), len(passes), rate)
+        at.loss_sum += sum(one.loss for one in done) / len(done)
+        at.minibatch += 1
+        at.step += 1
+
+    def _pass(self, indices: NDArray[np.intp]) -> _Pass:
+        """Forward and backward through the network with samples that are at once under way."""
+        plan, at = self.plan, self._at
         inputs = plan.data.train.batch(indices)
         wanted = plan.data.train.wanted(indices)
-        rate = plan.recipe.learning_rate.at(at.epoch, plan.recipe.epochs)
-        self.machine.rate = rate
         with self._located():
             outputs, tape = self.network.forward(
                 self.parameters, {plan.input: inputs}, self.machine, self._rng
@@ -134,15 +164,23 @@ class Training:
             refuse_diverged(self.where(), grown, at.epoch)
         with self._located():
             gradients = self.network.backward(tape, {plan.output: gradient})
-            self.machine.end_of_minibatch(plan.step_s)
-        self.parameters.update(tape.statistics)
-        optimizer = plan.recipe.optimizer
+            self.machine.end_of_pass()
+        return _Pass(loss, gradients, tape.statistics)
+
+    def _step_digital(self, gradients: Gradients, passes: int, rate: float) -> None:
+        """Step the digital parameters, or keep their gradients until enough minibatches have come."""
+        count, every = self._at.step + 1, self.order.minibatches
+        if every > 1:
+            gradients = _summed([self._gathered, gradients])
+            self._gathered = gradients if count % every else {}
+            if self._gathered:
+                return
+        optimizer = self.plan.recipe.optimizer
+        share = np.float32(1.0 / (passes * every))
         for name, moments in self.moments.items():
             if name in gradients:
-                optimizer.step(self.parameters[name], gradients[name], moments, rate, at.step + 1)
-        at.loss_sum += loss
-        at.minibatch += 1
-        at.step += 1
+                mean = gradients[name] if share == 1 else gradients[name] * share
+                optimizer.step(self.parameters[name], mean, moments, rate, count // every)
 
     def _end_epoch(self) -> None:
         at, recipe = self._at, self.plan.recipe
@@ -196,6 +234,8 @@ class Training:
         for name, moments in self.moments.items():
             arrays |= {f"moment{k}\n{name}": array for k, array in enumerate(moments)}
         arrays |= {f"machine\n{path}": array for path, array in self.machine.state().items()}
+        arrays |= {f"queue\n{path}": array for path, array in self.machine.queue.state().items()}
+        arrays |= {f"gathered\n{name}": array for name, array in self._gathered.items()}
         at = self._at
         document = {
             "kind": self.kind,
@@ -222,6 +262,8 @@ class Training:
             for k, array in enumerate(moments):
                 array[...] = split[f"moment{k}"][name]
         self.machine.restore(split.get("machine", {}))
+        self.machine.queue.restore(split.get("queue", {}))
+        self._gathered = split.get("gathered", {})
         self._rng.bit_generator.state = _numbers(document["rng"])
         self._at = _Position(
             epoch=document["epoch"],
@@ -230,6 +272,15 @@ class Training:
             loss_sum=document["loss_sum"],
             curve=[Point(**point) for point in document["curve"]],
         )
+
+
+def _summed(several: Sequence[Gradients]) -> Gradients:
+    """The sum of gradients by parameter; those of a single pass as they are."""
+    total = dict(several[0])
+    for gradients in several[1:]:
+        for name, gradient in gradients.items():
+            total[name] = total[name] + gradient if name in total else gradient
+    return total
 
 
 # Losses that have grown to so many times their start come down no more.

@@ -91,6 +91,7 @@ WARNING_CODES: dict[str, str] = {
     "retention": "devices drift by more than a pulse in a step",
     "settling": "lines do not settle in a read or in an update pulse",
     "adc_extrapolated": "the converter model leaves its survey",
+    "unrepaired_arrays": "spare lines leave an array of the chip broken",
     "endurance": "devices wear out within a training run",
     "power_density": "the chip exceeds its cooling limit",
     "tile_power_density": "a tile at work exceeds the cooling limit",

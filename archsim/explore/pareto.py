@@ -36,6 +36,18 @@ def pareto_mask(costs: FloatArray) -> NDArray[np.bool_]:
     return mask
 
 
+def near_mask(costs: FloatArray, hoped: FloatArray) -> NDArray[np.bool_]:
+    """True for every point that no other would dominate if it alone cost what is `hoped`.
+
+    Both are [points, objectives]; `hoped` is nowhere above `costs`, so that the front is near.
+    """
+    finite = np.isfinite(costs).all(axis=1)
+    front = costs[pareto_mask(costs)]
+    found = np.zeros(len(costs), dtype=bool)
+    found[finite] = ~_dominated(hoped[finite], front)
+    return found
+
+
 def _dominated(points: FloatArray, others: FloatArray) -> NDArray[np.bool_]:
     """True for each of `points` that one of `others` dominates; shapes [P, M] and [Q, M] -> [P]."""
     result: NDArray[np.bool_] = np.zeros(len(points), dtype=np.bool_)

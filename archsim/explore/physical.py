@@ -20,8 +20,10 @@ from archsim.fields import FloatArray, Scalar, stack
 from archsim.hardware.limits import read_noise, settling_ratios
 from archsim.mapping.packing import shares_array
 from archsim.result import cautions
+from archsim.result.disturb import disturb_by_matrix
 from archsim.result.firing import densest_firing
-from archsim.result.limits import disturb_by_matrix, drift_per_step, ir_drop_by_matrix
+from archsim.result.limits import drift_per_step, ir_drop_by_matrix
+from archsim.result.repair import UNREPAIRED_LIMIT, unrepaired_arrays
 from archsim.simulation.estimate import Estimate
 from archsim.simulation.tile_space import vector_bits
 
@@ -42,12 +44,12 @@ def limit_columns(found: Estimate, architectures: Sequence[Architecture]) -> dic
 
 
 def beyond_memory(found: Estimate, architectures: Sequence[Architecture]) -> BoolColumn:
-    """Where what waits between layers exceeds buffer and DRAM together, [C]."""
+    """Where what waits between layers, or for its round, exceeds buffer and DRAM together, [C]."""
     tree = stack(architectures)
-    room = tree.activation_buffer.capacity_bit + tree.dram.capacity_bit
-    return np.asarray(
-        found.stored_bits + found.state.bits > _column(room, found) * found.mapping.chips
-    )
+    chips, weights = found.mapping.chips, found.waiting_bits
+    dram = _column(tree.dram.capacity_bit, found) * chips
+    room = _column(tree.activation_buffer.capacity_bit, found) * chips + dram - weights
+    return np.asarray((weights > dram) | (found.stored_bits + found.state.bits > room))
 
 
 def beyond_tile_buffers(found: Estimate, architectures: Sequence[Architecture]) -> BoolColumn:
@@ -97,6 +99,7 @@ def _warned(
         "retention": drift_per_step(found, tree) > _column(cautions.drift_limit(tree), found),
         "settling": settling > cautions.SETTLING_LIMIT,
         "adc_extrapolated": _column(tree.adc.extrapolates(), found) > 0,
+        "unrepaired_arrays": _column(unrepaired_arrays(tree), found) >= UNREPAIRED_LIMIT,
         "endurance": limits["steps_to_wear_out"] < cautions.TRAINING_STEPS,
         "power_density": limits["power_density_w_per_m2"] > cooling,
         "tile_power_density": _column(peak_tile_density_w_per_m2(tree), found) > cooling,

@@ -32,10 +32,21 @@ class Sampler(Component):
 
 
 class StudyFidelity(Component):
-    """Which fidelity prices all points, and which the Pareto-optimal ones."""
+    """Which fidelity prices all points, and which the Pareto-optimal ones.
+
+    With `pareto: cycle` the points on the front are simulated task by task, and with them all that
+    would be on it if what depends on time were better by the share `near`; so are those that then
+    come to the front.  `all: cycle` simulates every point, and so the front.
+    """
 
     all: Literal["analytic", "cycle"] = "analytic"
     pareto: Literal["analytic", "cycle"] = "analytic"
+    near: Annotated[float, Quantity(minimum=0.0, maximum=1.0)] = 0.05
+
+    @property
+    def simulates(self) -> bool:
+        """Whether any point is priced by the cycle fidelity."""
+        return "cycle" in (self.all, self.pareto)
 
 
 class Study(Component):
@@ -89,8 +100,6 @@ class Study(Component):
                 f"the sampler '{self.sampler.kind}' is not available in this version; "
                 "use {kind: grid}, and give every range its number of points"
             )
-        if "cycle" in (self.fidelity.all, self.fidelity.pareto):
-            raise ValueError("the fidelity 'cycle' is not available in this version; use analytic")
         asked = {*self.objectives, *(limit.quantity for limit in self.limits)}
         if self.gpu is None and asked & GPU_HEADLINES:
             name = min(asked & GPU_HEADLINES)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,7 @@ class Points:
     `settings` holds the axes' values of each; `columns` the headline numbers over all workloads,
     each [P], and `by_workload` those of each workload; failed points are nan.  `kept` says which
     keep each limit, `feasible` which keep all of them, `pareto` which of these no other feasible
-    point dominates.
+    point dominates.  `cycle` says which were timed by the cycle fidelity, `unrefined` which it refused.
     """
 
     settings: tuple[Mapping[str, AxisValue], ...]
@@ -78,6 +78,8 @@ class Points:
     kept: Mapping[str, NDArray[np.bool_]]
     feasible: NDArray[np.bool_]
     pareto: NDArray[np.bool_]
+    cycle: NDArray[np.bool_]
+    unrefined: tuple[Failure, ...] = ()
 
 
 def sweep(
@@ -106,20 +108,34 @@ def sweep(
         columns, misfits = _price(workload, architectures, len(settings))
         by_workload[workload.name] = columns
         failures += misfits
-    columns = _merge(workloads, by_workload)
+    nothing = np.zeros(len(settings), dtype=bool)
+    points = Points(
+        settings=settings,
+        columns={},
+        by_workload=by_workload,
+        failures=_once_each(failures),
+        kept={},
+        feasible=nothing,
+        pareto=nothing,
+        cycle=nothing,
+    )
+    return judged(points, workloads, limits, objectives)
+
+
+def judged(
+    points: Points,
+    workloads: Sequence[SweepWorkload],
+    limits: Sequence[Limit],
+    objectives: Mapping[str, Goal],
+) -> Points:
+    """The points with all that follows from their numbers on each workload."""
+    columns = merged(workloads, points.by_workload)
     kept = {limit.text: limit.holds(columns) for limit in limits}
     feasible = np.isfinite(columns["step_latency_s"])
     for holds in kept.values():
         feasible = feasible & holds
-    return Points(
-        settings=settings,
-        columns=columns,
-        by_workload=by_workload,
-        failures=_once_each(failures),
-        kept=kept,
-        feasible=feasible,
-        pareto=_front(columns, feasible, objectives),
-    )
+    costs = objective_costs(columns, feasible, objectives)
+    return replace(points, columns=columns, kept=kept, feasible=feasible, pareto=pareto_mask(costs))
 
 
 def _check_axes(
@@ -155,11 +171,11 @@ def _build(
         try:
             built[point] = override(base, changes).value if changes else base.value
         except InputError as error:
-            failures.append(Failure(point, _reason(error)))
+            failures.append(Failure(point, refusal_words(error)))
     return built, failures
 
 
-def _reason(error: InputError) -> str:
+def refusal_words(error: InputError) -> str:
     """A refusal without its place: the settings of the point say where."""
     return " ".join(filter(None, (error.message, error.remedy)))
 
@@ -190,7 +206,7 @@ def _estimated(
         return [(points, estimate(workload.program, passed, [workload.batch] * len(points)))], []
     except InputError as error:
         if len(points) == 1:
-            return [], [Failure(points[0], _reason(error), workload.name)]
+            return [], [Failure(points[0], refusal_words(error), workload.name)]
     found, failures = [], []
     for point in points:
         one, refused = _estimated(workload, architectures, [point])
@@ -211,7 +227,7 @@ def _enter(
     overflow = beyond_memory(found, architectures) & ~misfit
     starved = beyond_tile_buffers(found, architectures) & ~misfit & ~overflow
     kept, rows = ~(misfit | overflow | starved), np.asarray(points)
-    for name, values in _headlines(found, workload, architectures).items():
+    for name, values in headlines(found, workload, architectures).items():
         columns[name][rows[kept]] = values[kept]
     return [
         *(_misfit(found, int(i), points[i], workload) for i in np.flatnonzero(misfit)),
@@ -233,7 +249,7 @@ def _passes(architectures: Mapping[int, Architecture]) -> Iterable[list[int]]:
             yield points[start : start + size]
 
 
-def _headlines(
+def headlines(
     found: Estimate, workload: SweepWorkload, architectures: Sequence[Architecture]
 ) -> dict[str, FloatArray]:
     """The headline numbers of one pass, each [C]."""
@@ -267,14 +283,19 @@ def _misfit(found: Estimate, index: int, point: int, workload: SweepWorkload) ->
 
 def _overflow(found: Estimate, index: int, point: int, workload: SweepWorkload) -> Failure:
     kept = format_quantity(found.stored_bits[index] / 8.0, "B")
+    weights = format_quantity(found.waiting_bits[index] / 8.0, "B")
+    beside = f" beside {weights} of weights that wait for their round" * bool(
+        found.waiting_bits[index]
+    )
     return Failure(
         point,
-        f"a batch of {workload.batch:,} keeps {kept} between layers, more than buffer and DRAM hold",
+        f"a batch of {workload.batch:,} keeps {kept} between layers{beside}, more than buffer and DRAM "
+        "hold",
         workload.name,
     )
 
 
-def _merge(
+def merged(
     workloads: Sequence[SweepWorkload], by_workload: Mapping[str, Mapping[str, FloatArray]]
 ) -> dict[str, FloatArray]:
     """One number per point over all workloads, by the rule of each headline number."""
@@ -304,11 +325,12 @@ def merge(rule: Merge, values: FloatArray, weights: FloatArray) -> FloatArray:
     return np.asarray(merged)
 
 
-def _front(
+def objective_costs(
     columns: Mapping[str, FloatArray],
     feasible: NDArray[np.bool_],
     objectives: Mapping[str, Goal],
-) -> NDArray[np.bool_]:
+) -> FloatArray:
+    """What is to be small, [points, objectives]; nan where a point is not feasible."""
     costs = np.stack(
         [
             columns[name] if goal is Goal.MIN else -columns[name]
@@ -317,7 +339,7 @@ def _front(
         axis=1,
     )
     costs[~feasible] = np.nan
-    return pareto_mask(costs)
+    return costs
 
 
 def _once_each(failures: Iterable[Failure]) -> tuple[Failure, ...]:

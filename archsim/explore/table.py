@@ -21,7 +21,7 @@ _LONGEST_HEADER = 100_000
 
 
 def point_rows(points: Points) -> Iterator[dict[str, Any]]:
-    """One row per point: its index, settings, headline numbers, and what became of it.
+    """One row per point: its index, settings, headline numbers, fidelity, and what became of it.
 
     With several workloads, a column `<workload>.<number>` follows for each of them.  A number that
     is not there (a failed point) is None.
@@ -36,6 +36,7 @@ def point_rows(points: Points) -> Iterator[dict[str, Any]]:
             for workload, columns in points.by_workload.items():
                 for name, values in columns.items():
                     row[f"{workload}.{name}"] = _number(name, values[index])
+        row["fidelity"] = "cycle" if points.cycle[index] else "analytic"
         row["feasible"] = bool(points.feasible[index])
         row["pareto"] = bool(points.pareto[index])
         row["failure"] = reasons.get(index, "")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from archsim.fields import Component, Quantity, Scalar
+from archsim.hardware.faults import Faults
 
 
 class LineMap(Component):
@@ -45,7 +46,9 @@ class Array(Component):
     `bias_row` maps the bias as an extra row instead of a digital addition.
     Wire resistance and capacitance are per length of one line.
     `spare_rows` and `spare_cols` replace faulty lines: they take area and load the lines that cross
-    them, and hold no weights.  `access` is the transistor of cells that have one.
+    them, and hold no weights.  `access` is the transistor of cells that have one.  `faults` are the
+    shares of devices and lines that do not work; they change no cost, only how many arrays spare lines
+    make whole.
     """
 
     rows: Annotated[Scalar, Quantity(integer=True, minimum=1, maximum=65536)]
@@ -59,6 +62,7 @@ class Array(Component):
     spare_rows: Annotated[Scalar, Quantity(integer=True, minimum=0, maximum=65536)] = 0
     spare_cols: Annotated[Scalar, Quantity(integer=True, minimum=0, maximum=65536)] = 0
     access: AccessTransistor | None = None
+    faults: Faults | None = None
 
     @property
     def columns_per_weight(self) -> int:

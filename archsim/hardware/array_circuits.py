@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Circuits:
-    """Numbers of circuits around one array: `banks` are the outputs of its converter banks."""
+    """Numbers of circuits around one array: `banks` are the outputs of its converter banks.
+
+    `converters` are those that it sees, which it has for itself with a share of `own`.
+    """
 
     lines: Scalar
     driven: Scalar
     sensed: Scalar
     banks: tuple[Scalar, ...]
     converters: Scalar
+    own: Scalar
     multiplexed: Scalar
 
 
@@ -49,8 +53,9 @@ def _circuits(crossbar: Crossbar) -> _Circuits:
         sensed=sensed,
         banks=banks,
         converters=sum(counts),
+        own=1.0 / crossbar.arrays_per_converter_set,
         multiplexed=sum(
-            np.where(np.asarray(count) < outputs, outputs, 0.0)
+            crossbar.multiplexed(outputs, count) * outputs
             for outputs, count in zip(banks, counts, strict=True)
         ),
     )
@@ -69,8 +74,8 @@ def area_by_component_m2(crossbar: Crossbar) -> Mapping[str, Scalar]:
         circuits.sensing.component: count.sensed * circuits.sensing.area_m2,
         "sample_hold": count.sensed * circuits.sample_hold.area_m2,
         "multiplexers": count.multiplexed * circuits.multiplexer.area_m2,
-        "adc": sum(crossbar.adc.bank_area_m2(outputs) for outputs in count.banks),
-        "output_digital": count.converters * circuits.output_digital.area_m2,
+        "adc": sum(crossbar.adc.bank_area_m2(outputs) for outputs in count.banks) * count.own,
+        "output_digital": count.converters * count.own * circuits.output_digital.area_m2,
     }
     if circuits.registers is not None:
         bits = _register_bits(crossbar, circuits.registers, count)
@@ -91,7 +96,7 @@ def _register_bits(
     words = registers.input_words * crossbar.read.input_bits
     return {
         "input_registers": count.driven * words,
-        "output_registers": sum(count.banks) * registers.output_bits,
+        "output_registers": sum(count.banks) * registers.result_bits(crossbar.adc.bits),
     }
 
 
@@ -121,7 +126,7 @@ def leakage_by_component_w(crossbar: Crossbar, density_w_per_m2: Scalar) -> Mapp
         sensing.component: (sensing, count.sensed),
         "sample_hold": (circuits.sample_hold, count.sensed),
         "multiplexers": (circuits.multiplexer, count.multiplexed),
-        "output_digital": (circuits.output_digital, count.converters),
+        "output_digital": (circuits.output_digital, count.converters * count.own),
     }
     leakage = {
         name: circuit.leakage_of_w(number, area[name], density)
@@ -132,5 +137,6 @@ def leakage_by_component_w(crossbar: Crossbar, density_w_per_m2: Scalar) -> Mapp
         leakage |= {
             name: number * circuits.registers.bit_leakage_w for name, number in bits.items()
         }
-    leakage["adc"] = sum(crossbar.adc.bank_leakage_w(outputs) for outputs in count.banks)
+    banks_w = sum(crossbar.adc.bank_leakage_w(outputs) for outputs in count.banks)
+    leakage["adc"] = banks_w * count.own
     return leakage

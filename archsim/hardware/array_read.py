@@ -31,18 +31,22 @@ class _ReadCounts:
 def read_cost(crossbar: Crossbar, place: Placement, direction: Direction) -> ReadCost:
     """One vector through a matrix, forward or transposed, `read.repeats` times.
 
-    Time: integration over the encoding time, then rounds of conversions; the interval between
-    vectors is their maximum with double-buffered sample-and-hold, else their sum; the latency is
-    their sum plus one digital stage and one per doubling of the partial sums.
+    Time: integration over the encoding time, then rounds of conversions, of each array that shares
+    the converters; the interval between vectors is their maximum with double-buffered
+    sample-and-hold, else their sum; the latency is their sum (`ReadScheme.pipelined_s` where inputs
+    are fed serially and double-buffered) plus one digital stage and one per doubling of the partial
+    sums.
     """
     read, circuits = crossbar.read, crossbar.periphery
     count = _counts(crossbar, place, direction)
     rounds = np.ceil(count.conversions_per_array / crossbar.converters(direction))
-    integration_s, conversion_s = read.integration_s(), rounds * crossbar.adc.round_s()
+    integration_s, one_array_s = read.integration_s(), rounds * crossbar.adc.round_s()
+    conversion_s = crossbar.arrays_in_turn(place) * one_array_s
     both_s = integration_s + conversion_s
     double = circuits.sample_hold.double_buffered
     interval_s = np.maximum(integration_s, conversion_s) if double else both_s
-    latency_s = both_s + count.digital_stages * circuits.output_digital.latency_s
+    converted_s = read.pipelined_s(integration_s, conversion_s) if double else both_s
+    latency_s = converted_s + count.digital_stages * circuits.output_digital.latency_s
     energy = {
         **_line_energy_j(crossbar, count, direction),
         **_readout_energy_j(crossbar, count, direction, rounds, conversion_s),
@@ -52,6 +56,7 @@ def read_cost(crossbar: Crossbar, place: Placement, direction: Direction) -> Rea
         latency_s=latency_s + (read.repeats - 1.0) * interval_s,
         integration_s=integration_s,
         conversion_s=conversion_s,
+        converters_s=one_array_s * read.repeats,
         energy_j={name: value * read.repeats for name, value in energy.items()},
     )
 
@@ -78,7 +83,7 @@ def _line_energy_j(
         energy["input_registers"] = count.driven * read.input_bits * registers.bit_energy_j
     if access is not None and crossbar.device.terminals == "two_terminal":
         # The channel is read through the transistors, which all rows of the array open.
-        access_f = crossbar.array.line_capacitance_f(
+        access_f = crossbar.wired.line_capacitance_f(
             crossbar.array.physical_cols, access.gate_capacitance_f
         )
         opened = count.arrays * crossbar.array.rows * access_f * access.gate_voltage_v**2
@@ -100,7 +105,7 @@ def _readout_energy_j(
     integration_s, outputs = read.integration_s(), crossbar.bank_outputs(direction)
     slot_s = read.time_step_s if read.encoding == "bit_serial" else integration_s
     sensing_w = circuits.sensing.active_power_w(line_f, slot_s)
-    shared = np.where(np.asarray(crossbar.converters(direction)) < outputs, 1.0, 0.0)
+    shared = crossbar.multiplexed(outputs, crossbar.converters(direction))
     digital, registers = circuits.output_digital, circuits.registers
     energy = {
         circuits.sensing.component: count.sensed * sensing_w * integration_s,
@@ -111,7 +116,7 @@ def _readout_energy_j(
         + count.partial_sums * digital.partial_sum_energy_j,
     }
     if registers is not None:
-        results = count.conversions * registers.output_bits
+        results = count.conversions * registers.result_bits(adc.bits)
         energy["output_registers"] = results * registers.bit_energy_j
     return energy
 
@@ -126,8 +131,7 @@ def _counts(crossbar: Crossbar, place: Placement, direction: Direction) -> _Read
     # Pairs that are subtracted before the converter share one sensing circuit and one conversion.
     pairs = columns if forward and not crossbar.periphery.subtract_before_adc else 1
     per_output = crossbar.read.conversions_per_output() * pairs
-    arrays = np.ceil(place.blocks / place.blocks_per_array)
-    arrays = arrays * place.row_splits * place.col_splits
+    arrays = place.arrays
     # A shared reference column is one more output forward, one more driven line transposed.
     references = array.reference_columns * arrays
     rows_used = np.minimum(place.inputs * place.blocks_per_array, array.rows)

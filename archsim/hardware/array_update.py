@@ -60,6 +60,10 @@ def update_cost(
         "pulse_drivers": _driver_energy_j(crossbar, count),
         "pulse_generators": count.line_slots * circuits.pulse_generator.slot_energy_j,
     }
+    if circuits.registers is not None:
+        codes = count.line_slots / count.slots
+        bits = codes * crossbar.read.input_bits
+        energy["input_registers"] = bits * circuits.registers.bit_energy_j
     if crossbar.device.drive.kind != "voltage":
         energy["drive_circuits"] = count.coincidences * crossbar.device.drive.energy_j
     return UpdateCost(duration_s=duration_s, energy_j=energy)
@@ -182,7 +186,7 @@ def _channel_energy_j(crossbar: Crossbar, count: _UpdateCounts) -> Scalar:
 
 def _access_energy_j(crossbar: Crossbar, count: _UpdateCounts) -> Scalar:
     """Charging the access lines of fired rows, and leakage of closed transistors under columns."""
-    array, access, device = crossbar.array, crossbar.array.access, crossbar.device
+    array, access, device = crossbar.wired, crossbar.array.access, crossbar.device
     if access is None:
         return 0.0
     line_f = array.line_capacitance_f(array.physical_cols, access.gate_capacitance_f)
@@ -226,7 +230,9 @@ def line_voltages(crossbar: Crossbar) -> LineVoltages:
     row_rated_v: Scalar = bias.row_level * full_v
     row_v2: Scalar = bias.row_swing**2 * v2
     if array.access is not None:
-        row_f = array.line_capacitance_f(array.physical_cols, array.access.gate_capacitance_f)
+        row_f = crossbar.wired.line_capacitance_f(
+            array.physical_cols, array.access.gate_capacitance_f
+        )
         row_swing_v = row_rated_v = array.access.gate_voltage_v
         row_v2 = array.access.gate_voltage_v**2
     return LineVoltages(

@@ -9,10 +9,18 @@ from archsim.hardware.memory import Buffer
 
 
 class Tile(Component):
-    """`arrays` crossbars with their periphery, a local buffer and a router port."""
+    """`arrays` crossbars with their periphery, a local buffer and a router port.
+
+    `arrays_per_converter_set` neighbouring arrays take turns at one set of converters with its
+    digital stages; it divides `arrays`.  With 1, the default, each array has its own.  Integrators
+    and sample-and-hold stay with each array, so that arrays of a set integrate together.
+    """
 
     arrays: Annotated[Scalar, Quantity(integer=True, minimum=1, maximum=65536)]
     buffer: Buffer
+    arrays_per_converter_set: Annotated[
+        Scalar, Quantity(integer=True, minimum=1, maximum=65536)
+    ] = 1
 
 
 class ClockTree(Component):

@@ -42,7 +42,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Crossbar:
-    """Device, array, read and update schemes, and periphery of one array."""
+    """Device, array, read and update schemes, and periphery of one array.
+
+    `arrays_per_converter_set` arrays side by side share one set of converters.
+    """
 
     device: Device
     array: Array
@@ -50,6 +53,7 @@ class Crossbar:
     update: UpdateScheme
     periphery: Periphery
     adc: Adc
+    arrays_per_converter_set: Scalar = 1.0
 
     def sensed_outputs(self, direction: Direction) -> Scalar:
         """Outputs of one full array that a converter sees in one direction."""
@@ -71,6 +75,17 @@ class Crossbar:
         """ADCs that serve one direction of one array."""
         return self.adc.count(self.bank_outputs(direction))
 
+    def arrays_in_turn(self, place: Placement) -> Scalar:
+        """Arrays of a matrix that convert one after the other, on the fullest of its sets."""
+        if np.all(np.equal(self.arrays_per_converter_set, 1)):
+            return 1.0
+        return np.minimum(self.arrays_per_converter_set, place.arrays_at_once)
+
+    def multiplexed(self, outputs: Scalar, converters: Scalar) -> Scalar:
+        """1 where the lines of a bank reach its converters through a multiplexer, else 0."""
+        fewer = np.less(converters, outputs) | np.greater(self.arrays_per_converter_set, 1)
+        return np.where(fewer, 1.0, 0.0)
+
     @property
     def pulse_mean_square_v2(self) -> Scalar:
         """Square of the full programming voltage, averaged over the two polarities, in V^2."""
@@ -82,13 +97,22 @@ class Crossbar:
             return self.array.access.drain_capacitance_f
         return self.device.gate_capacitance_f
 
+    @property
+    def wired(self) -> Array:
+        """The array as its lines see it: cells that carry a drive circuit lie further apart."""
+        array, drive = self.array, self.device.drive
+        if drive.kind == "voltage":
+            return array
+        apart_m = np.sqrt(np.square(array.cell_pitch_m) + drive.area_m2)
+        return array.model_copy(update={"cell_pitch_m": apart_m})
+
     def row_line_f(self) -> Scalar:
         """Capacitance of a row line."""
-        return self.array.line_capacitance_f(self.array.physical_cols, self.gate_on_line_f())
+        return self.wired.line_capacitance_f(self.array.physical_cols, self.gate_on_line_f())
 
     def column_line_f(self) -> Scalar:
         """Capacitance of a column line."""
-        return self.array.line_capacitance_f(self.array.physical_rows, self.gate_on_line_f())
+        return self.wired.line_capacitance_f(self.array.physical_rows, self.gate_on_line_f())
 
     def read_cost(self, place: Placement, direction: Direction) -> ReadCost:
         """One vector through a matrix, forward or transposed, `read.repeats` times."""

@@ -19,6 +19,7 @@ from archsim.hardware.device import ROOM_TEMPERATURE_K
 from archsim.hardware.field_law import BOLTZMANN_J_PER_K
 from archsim.hardware.placement import Direction, PulseStatistics
 from archsim.hardware.quantisation import code_step
+from archsim.hardware.response.model import Polarity
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def line_delay_s(crossbar: Crossbar) -> Scalar:
     Row lines cross all columns and the other way round; unused and spare cells load a line as well,
     behind an access transistor with its drain in the place of the gate.
     """
-    array, load_f = crossbar.array, crossbar.gate_on_line_f()
+    array, load_f = crossbar.wired, crossbar.gate_on_line_f()
     return np.maximum(
         array.settling_s(array.physical_cols, load_f), array.settling_s(array.physical_rows, load_f)
     )
@@ -48,7 +49,7 @@ def line_delay_s(crossbar: Crossbar) -> Scalar:
 
 def _update_delay_s(crossbar: Crossbar) -> Scalar:
     """As `line_delay_s`, with the lines that open access transistors."""
-    array, delay = crossbar.array, line_delay_s(crossbar)
+    array, delay = crossbar.wired, line_delay_s(crossbar)
     if array.access is None:
         return delay
     opening = array.settling_s(array.physical_cols, array.access.gate_capacitance_f)
@@ -112,7 +113,7 @@ def ir_drop_farthest(crossbar: Crossbar, extent: Extent | None = None) -> Scalar
 
 
 def _drop(crossbar: Crossbar) -> Scalar:
-    return crossbar.device.conductance_mean_siemens * crossbar.array.cell_resistance_ohm
+    return crossbar.device.conductance_mean_siemens * crossbar.wired.cell_resistance_ohm
 
 
 def weight_conductance_siemens(crossbar: Crossbar) -> Scalar:
@@ -150,13 +151,14 @@ def device_noise(
     A line of N devices of mean conductance G integrated for t has charge noise sqrt(2 k T G N t).
     All cells of a line count, since each joins it to a driven or grounded one.  A forward output is
     the difference of two columns, those of a pair or one and its reference; a transposed one is a
-    row.
+    row.  A transimpedance amplifier, which does not integrate, lets more of it through.
     """
     array, device, read = crossbar.array, crossbar.device, crossbar.read
     cells = 2.0 * array.rows if direction is Direction.FORWARD else array.cols
     total = cells * device.conductance_mean_siemens
     charge = np.sqrt(2.0 * BOLTZMANN_J_PER_K * temperature_k * total * read.slot_s)
-    return np.asarray(charge / unit_charge_c(crossbar) * bit_weight(crossbar))
+    passed = crossbar.periphery.sensing.device_noise_factor
+    return np.asarray(charge * passed / unit_charge_c(crossbar) * bit_weight(crossbar))
 
 
 def _conversions(crossbar: Crossbar, direction: Direction) -> int:
@@ -175,15 +177,17 @@ def integrator_noise(
     direction: Direction = Direction.FORWARD,
     temperature_k: float = ROOM_TEMPERATURE_K,
 ) -> Scalar:
-    """kT/C noise of the integrating capacitors, in units of (weight 1) * (input 1), one sigma.
+    """Noise of the sensing circuits, in units of (weight 1) * (input 1), one sigma.
 
-    The capacitor holds `read.output_bound` units of charge at a swing of `read.output_swing`; its
-    reset leaves sqrt(k T C) of charge.  A transimpedance amplifier is taken to have as much.
+    An integrating capacitor holds `read.output_bound` units of charge at a swing of
+    `read.output_swing`; its reset leaves sqrt(k T C) of charge.  The feedback resistor of a
+    transimpedance amplifier of the same swing has sqrt(bits * ln 2) times as much.
     """
     read, unit = crossbar.read, unit_charge_c(crossbar)
     capacitance = _conversions(crossbar, direction) * read.output_bound * unit / read.output_swing_v
     charge = np.sqrt(BOLTZMANN_J_PER_K * temperature_k * capacitance)
-    return np.asarray(charge / unit * bit_weight(crossbar))
+    own = crossbar.periphery.sensing.own_noise_factor
+    return np.asarray(charge * own / unit * bit_weight(crossbar))
 
 
 def converter_noise(crossbar: Crossbar, direction: Direction = Direction.FORWARD) -> Scalar:
@@ -201,6 +205,18 @@ def read_noise(crossbar: Crossbar, direction: Direction = Direction.FORWARD) -> 
         + np.square(converter_noise(crossbar, direction))
     )
     return np.asarray(np.sqrt(variance))
+
+
+def read_noise_steps(crossbar: Crossbar) -> Scalar:
+    """Noise of one device that is read alone at full input, in its mean steps at weight 0, one sigma.
+
+    All devices of the line add to it, driven or not, so it is that of a full read.
+    """
+    device = crossbar.device
+    zero = device.conductance_reference_siemens
+    steps = [np.abs(device.step_siemens(zero, polarity)) for polarity in Polarity]
+    step = 0.5 * (steps[0] + steps[1]) / weight_conductance_siemens(crossbar)
+    return np.asarray(read_noise(crossbar) / step)
 
 
 def half_selects_per_pulse(crossbar: Crossbar, pulses: PulseStatistics) -> Scalar:
@@ -223,6 +239,24 @@ def disturb_per_pulse(crossbar: Crossbar, pulses: PulseStatistics) -> Scalar:
     half = half_selects_per_pulse(crossbar, pulses)
     fires = crossbar.update.firing(pulses)
     none = fires.no_line / fires.both
+    return np.asarray(half * fraction(bias.half_selected) + none * fraction(bias.unselected))
+
+
+def line_write_disturb_per_pulse(
+    crossbar: Crossbar, slots_per_pulse: Scalar, rows: Scalar, own_rows: Scalar
+) -> Scalar:
+    """As `disturb_per_pulse`, where the rows of an array are written one by one, all equally often.
+
+    While its own row is written, that fires in `slots_per_pulse` slots of either polarity for each
+    pulse of the device, its column in one of them.  Of `rows` rows `own_rows` share the
+    column (all but those of other packed blocks), and each of these fires it once per pulse of its own device there: about one half-select
+    per other row.
+    """
+    bias, fraction = crossbar.update.bias, crossbar.device.half_select_step_fraction
+    slots = 2.0 * np.asarray(slots_per_pulse)
+    others, beside = own_rows - 1.0, np.maximum(rows - own_rows, 0.0)
+    half = np.maximum(slots - 1.0, 0.0) + others
+    none = np.maximum(slots - 1.0, 0.0) * others + slots * beside
     return np.asarray(half * fraction(bias.half_selected) + none * fraction(bias.unselected))
 
 

@@ -24,7 +24,8 @@ class Placement:
 
     `inputs` rows (bias row included) and `outputs` weight columns per block; `blocks` blocks, of
     which `blocks_per_array` share an array; `row_splits` * `col_splits` arrays hold one block (or
-    one group of packed blocks).
+    one group of packed blocks).  `at_once` arrays side by side are read at the same moment, other
+    copies included (None: those of this placement alone).
     """
 
     inputs: Scalar
@@ -33,6 +34,18 @@ class Placement:
     blocks_per_array: Scalar
     row_splits: Scalar
     col_splits: Scalar
+    at_once: Scalar | None = None
+
+    @property
+    def arrays(self) -> Scalar:
+        """Arrays that hold the matrix."""
+        groups = np.ceil(self.blocks / self.blocks_per_array)
+        return groups * self.row_splits * self.col_splits
+
+    @property
+    def arrays_at_once(self) -> Scalar:
+        """Arrays that are read at the same moment."""
+        return self.arrays if self.at_once is None else self.at_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +95,17 @@ class Firing:
 
 @dataclass(frozen=True, slots=True)
 class ReadCost:
-    """Cost of one vector: initiation interval, latency, energy by component."""
+    """Cost of one vector: initiation interval, latency, energy by component.
+
+    `conversion_s` is how long the arrays of one set of converters take at it, one after the other;
+    `converters_s` how long each array has the set, over all repeats of the read.
+    """
 
     interval_s: Scalar
     latency_s: Scalar
     integration_s: Scalar
     conversion_s: Scalar
+    converters_s: Scalar
     energy_j: Mapping[str, Scalar]
 
 

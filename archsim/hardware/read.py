@@ -63,6 +63,16 @@ class ReadScheme(Component):
         """Conversions that one output needs: one per bit when inputs are fed serially."""
         return self.input_bits if self.encoding == "bit_serial" else 1.0
 
+    def pipelined_s(self, integration_s: Scalar, conversion_s: Scalar) -> Scalar:
+        """From the start of a read to its last conversion with double-buffered sample-and-hold.
+
+        A sample-and-hold keeps one value, so what is fed serially is converted slot by slot: n slots
+        of t_i = integration / n and t_c = conversion / n take t_i + t_c + (n - 1) * max(t_i, t_c).
+        """
+        slots = self.conversions_per_output()
+        longer_s = np.maximum(integration_s, conversion_s)
+        return (integration_s + conversion_s + (slots - 1.0) * longer_s) / slots
+
     def device_energy_j(self, conductance_siemens: Scalar) -> Scalar:
         """Mean energy of one device during one read: v * g * t from its supply, by the input.
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from archsim.algorithm.operations import Pulsed
 from archsim.architecture import Architecture
-from archsim.architecture.weight_arrays import arrays_per_weight, structure, weight_arrays
+from archsim.architecture.weight_arrays import arrays_per_weight
 from archsim.fields import FloatArray, Scalar
 from archsim.hardware.crossbar import Placement
+from archsim.mapping.line_access import line_write
 from archsim.mapping.partition import arrays_per_copy
 from archsim.mapping.row_write import row_write
+from archsim.mapping.write_back import write_backs
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,14 @@ class Averaging:
     additions: FloatArray
 
 
-def averaging(architecture: Architecture, place: Placement, batch: FloatArray) -> Averaging:
-    """Read every row of every copy (one-hot), average digitally, write the mean back row by row.
+def averaging(
+    architecture: Architecture, place: Placement, batch: FloatArray, copies: Scalar = np.inf
+) -> Averaging:
+    """Read every row of every copy (one-hot), average digitally, write the difference row by row.
 
-    Between two synchronisations a device takes n pulses whose signs differ from copy to copy, so
-    copies drift apart by about sqrt(n) of them; as many are written back, in trains of BL slots.
-    `batch` is [C, 1] samples per step.
+    How many pulses that takes, and in how many slots, is in `write_back`.  `batch` is [C, 1] samples
+    per step, `copies` [C, M] the copies of each matrix (many where their number is not known yet:
+    of two, each is written 0.7 times as much).
 
     Only arrays that reads go through are averaged: copies then are equal wherever they are read.
     An array that is not read (the fast one of most transfers) and the digital state beside it stay
@@ -57,13 +60,20 @@ def averaging(architecture: Architecture, place: Placement, batch: FloatArray) -
     bits = weights * architecture.numbers.partial_sum_bits
     energy: dict[str, FloatArray] = {}
     array_s, arrays, most = (np.asarray(0.0 * one) for _ in range(3))
-    for share, apart in _drifting(architecture, batch):
-        row = row_write(architecture, place, apart, 1.0)
-        array_s = np.asarray(array_s + share * (rows * row.seconds))
-        for name, value in row.energy_j.items():
-            energy[name] = np.asarray(energy.get(name, 0.0) + share * (place.inputs * value))
-        arrays = np.asarray(arrays + share)
-        most = np.maximum(most, share * apart)
+
+    def spend(name: str, value: Scalar) -> None:
+        energy[name] = np.asarray(energy.get(name, 0.0) + value)
+
+    for back in write_backs(architecture, batch, copies):
+        read = row_write(architecture, place, 0.0, 1.0)
+        write = line_write(architecture, place, back.slots, back.pulses / back.slots)
+        array_s = np.asarray(array_s + back.read * rows * (read.seconds + write.seconds))
+        for name, value in read.energy_j.items():
+            spend(name, back.read * (place.inputs * value))
+        for name, value in write.energy_j.items():
+            spend(name, back.read * (place.inputs * place.blocks * value))
+        arrays = np.asarray(arrays + back.read)
+        most = np.maximum(most, back.read * back.pulses)
     return Averaging(
         array_s=array_s,
         pulses=most,
@@ -71,21 +81,3 @@ def averaging(architecture: Architecture, place: Placement, batch: FloatArray) -
         bit_hops=np.asarray(arrays * (2.0 * bits * distance)),
         additions=np.asarray(arrays * weights),
     )
-
-
-def _drifting(architecture: Architecture, batch: FloatArray) -> list[tuple[Scalar, Scalar]]:
-    """For each array that may drift apart: 1 if it is read (else 0), and by how many pulses."""
-    operations = structure(architecture)
-    if operations.copies_alike:
-        return []
-    between = batch * architecture.mapping.sync_interval * architecture.schedule.accumulate
-    per_sample: dict[Pulsed, Scalar] = {
-        Pulsed.PARALLEL: architecture.update.pulses_per_sample,
-        Pulsed.SHARED: 0.5 * architecture.update.pulses_per_sample,
-        Pulsed.WRITTEN: operations.written_pulses_per_sample,
-    }
-    return [
-        (array.read, np.sqrt(per_sample[array.pulsed] * between))
-        for array in weight_arrays(architecture)
-        if array.pulsed in per_sample and np.any(array.read)
-    ]

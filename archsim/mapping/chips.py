@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from archsim.fields import FloatArray, Scalar
 from archsim.mapping.does_not_fit import DoesNotFit
-from archsim.mapping.sequence import LayerSequence, Pieces, cut_large_layers
+from archsim.mapping.packing import Shareable, units
+from archsim.mapping.sequence import LayerSequence, Pieces, cut_large_layers, merged
 
 IntArray: TypeAlias = NDArray[np.int64]
 
+# More chips than any system has: no number of them is enough.
+NO_CHIPS: Final = np.iinfo(np.int32).max
+# What shares arrays is sought in parts of the network of this share of a chip, but no fewer arrays
+# than follow: the smaller they are, the more freely are chips filled.
+_WINDOW_OF_CHIP: Final = 0.125
+_LEAST_WINDOW: Final = 8.0
 # Halvings of the interval of the bottleneck, down to the last bits of a double.
 _BISECTIONS = 60
 # Sums of the same numbers in another order differ by less.
@@ -67,10 +74,14 @@ class RoundPlan:
         return self.first.size - 1
 
 
-def chips_needed(arrays: FloatArray, arrays_per_chip: Scalar) -> NDArray[np.intp]:
+def chips_needed(
+    arrays: FloatArray, arrays_per_chip: Scalar, array_of: NDArray[np.intp] | None = None
+) -> NDArray[np.intp]:
     """Chips that hold layers of `arrays` ([C, L], whole numbers) in order, [C]; at least one.
 
-    A layer larger than a chip is cut into equal pieces, any other is on one chip.
+    A layer larger than a chip is cut into equal pieces, any other is on one chip.  `array_of` [C, L]
+    is the first of the layers that share an array with each (None: none do): these are on one chip,
+    with all between them.  `NO_CHIPS` are needed where they do not fit on one.
     """
     count = arrays.shape[0]
     capacity = np.broadcast_to(np.asarray(arrays_per_chip, dtype=np.float64).reshape(-1), (count,))
@@ -80,9 +91,28 @@ def chips_needed(arrays: FloatArray, arrays_per_chip: Scalar) -> NDArray[np.intp
         nothing = np.zeros(arrays.shape[1])
         whole = np.asarray(np.rint(arrays[c]), dtype=np.int64)
         sequence = LayerSequence(whole, nothing, nothing, np.append(nothing, 0.0))
+        if array_of is not None:
+            unit = units(array_of[c])
+            sequence = merged(sequence, unit)
+            if (sequence.arrays[np.bincount(unit) > 1] > capacity[c]).any():
+                found[c] = NO_CHIPS
+                continue
         pieces = cut_large_layers(sequence, int(capacity[c])).sequence
         found[c] = len(_Cuts(pieces, int(capacity[c]), 1.0).within(np.inf)) - 1
     return found
+
+
+def shared_on_chips(
+    arrays: FloatArray, arrays_per_chip: float, shareable: Shareable
+) -> NDArray[np.intp]:
+    """The first of the layers that share an array with each, [L], where the network is cut to chips.
+
+    `arrays` [L] is what each layer takes alone.  Only layers that follow each other closely share, so
+    that they, and what is between them, fit on a chip.
+    """
+    size = min(max(_WINDOW_OF_CHIP * arrays_per_chip, _LEAST_WINDOW), arrays_per_chip)
+    begin = np.cumsum(arrays) - arrays
+    return shareable.within(np.asarray(begin // size, dtype=np.intp))
 
 
 def multi_chip(

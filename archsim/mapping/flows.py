@@ -191,6 +191,29 @@ def entries(slices: Slices, data: Entries, side: int) -> tuple[Flows, IntArray]:
     return Flows(root, bits, none_inward, leaf_flow, leaf), each[into]
 
 
+def leaving(slices: Slices, data: Entries, side: int) -> tuple[Flows, IntArray]:
+    """Flows of summed outputs to the edge x = 0, and the entry of `data` of each, [F].
+
+    `data` says what leaves its `target`: along column slices or, if `to_columns` is not set, along
+    row slices, each copy its share.  Every slice sends along the row of its first tile.
+    """
+    first, copies = slices.layout.first_copy, slices.layout.copies
+    parts = copies[data.target]
+    each = np.repeat(np.arange(data.target.size), parts)
+    rank = np.arange(each.size) - np.repeat(np.cumsum(parts) - parts, parts)
+    out_side = np.where(data.to_columns, 1, 0)[each]
+    count = slices.per_copy[out_side, data.target[each]]
+    out_of = np.repeat(np.arange(each.size), count)
+    nth = np.arange(out_of.size) - np.repeat(np.cumsum(count) - count, count)
+    copy = (first[data.target][each] + rank)[out_of]
+    root = slices.root(slices.of(copy, out_side[out_of], nth))
+    share = (data.bits / np.maximum(parts, 1))[each]
+    bits = np.asarray(share[out_of] / count[out_of], dtype=np.float64)
+    none_inward = np.zeros(root.size, dtype=np.bool_)
+    edge = root // side * side
+    return Flows(root, bits, none_inward, np.arange(root.size), edge), each[out_of]
+
+
 def copy_chains(
     layout: TileLayout, placement: TilePlacement, matrix: IntArray, bits: FloatArray
 ) -> tuple[Flows, IntArray]:

@@ -24,9 +24,11 @@ class LineCost:
 
 
 def line_placement(place: Placement) -> Placement:
-    """One row of one block, over all column splits."""
+    """One row of one block, over all column splits; all arrays of the matrix read a row at once."""
     one = np.ones_like(np.asarray(place.inputs))
-    return Placement(one, place.outputs, one, one, one, place.col_splits)
+    return Placement(
+        one, place.outputs, one, one, one, place.col_splits, at_once=place.arrays_at_once
+    )
 
 
 def line_read(architecture: Architecture, place: Placement, *, with_reference: bool) -> LineCost:

@@ -15,10 +15,11 @@ from archsim.fields import FloatArray
 from archsim.hardware.crossbar import Direction, Placement, PulseStatistics
 from archsim.mapping.averaging import averaging
 from archsim.mapping.chips import chips_needed
-from archsim.mapping.packing import IndexArray, shared_arrays, shares_array, taken_together
+from archsim.mapping.holding import ways_of_holding
+from archsim.mapping.packing import IndexArray, shares_array, taken_together
 from archsim.mapping.partition import arrays_per_copy, cell_utilisation, partition
 from archsim.mapping.replication import Stages, balance_bottleneck, minimise_sum
-from archsim.mapping.rounds import arrays_at_once, rounds_of
+from archsim.mapping.rounds import arrays_at_once
 from archsim.mapping.stated_copies import stated_copies
 from archsim.mapping.transfers import transfer, transfers_per_sample
 from archsim.mapping.weight_reads import weight_read
@@ -89,6 +90,11 @@ class Mapping:
         )
 
     @property
+    def read_place(self) -> Placement:
+        """`place`, where all copies of a matrix are read at once."""
+        return replace(self.place, at_once=np.asarray(self.place.arrays * self.copies))
+
+    @property
     def arrays_needed(self) -> FloatArray:
         """Arrays that one copy of each matrix takes, [C, M]; a shared one counts for its first."""
         needed = self.arrays_per_copy * self.on_array
@@ -134,51 +140,23 @@ def mapping_candidates(
             cell_utilisation=np.asarray(cell_utilisation(place, architecture.array)),
             chips=np.ones(on_array.shape[0], dtype=np.intp),
         )
-        if architecture.mapping.overflow == "multi_chip":
-            one = replace(one, chips=_chips(architecture, one))
-        if architecture.mapping.overflow == "reprogram":
-            one = replace(one, round_of=_rounds(architecture, table, one))
         found.append(
             tuple(
                 replace(each, copies=copies)
-                for each in _packings(architecture, one)
+                for each in _held(architecture, table, one)
                 for copies in _copy_choices(architecture, table, each, batch, times)
             )
         )
     return tuple(found)
 
 
-def _packings(architecture: Architecture, one: Mapping) -> tuple[Mapping, ...]:
-    """Small matrices in shared arrays or not; where copies are chosen, so is that."""
-    policy = architecture.mapping
-    if policy.packing == "none":
-        return (one,)
-    packed = replace(one, array_of=shared_arrays(architecture.array, one.place, one.on_array))
-    if policy.replication == "none":
-        return (packed,)
-    own = np.tile(np.arange(one.copies.shape[1], dtype=np.intp), (one.copies.shape[0], 1))
-    return (replace(one, array_of=own), packed)
-
-
-def _chips(architecture: Architecture, one: Mapping) -> IndexArray:
-    """Chips that hold one copy of each matrix, no fewer than the system's least, [C]."""
-    assert architecture.system is not None
-    least = np.broadcast_to(np.asarray(architecture.system.min_chips), (one.chips.size, 1))[:, 0]
-    needed = chips_needed(one.arrays_needed, architecture.arrays_available)
-    return np.maximum(needed, np.asarray(least, dtype=np.intp))
-
-
-def _rounds(architecture: Architecture, table: MatrixTable, one: Mapping) -> IndexArray:
-    """The round in which each matrix is on the arrays, [C, M]."""
-    needed = one.arrays_needed
-    uses = np.ones(needed.shape[1]) if table.uses is None else table.uses
-    available = np.broadcast_to(np.asarray(architecture.arrays_available), (needed.shape[0], 1))
-    return np.stack(
-        [
-            rounds_of(arrays, uses, float(room))
-            for arrays, room in zip(needed, available[:, 0], strict=True)
-        ]
-    )
+def _held(architecture: Architecture, table: MatrixTable, one: Mapping) -> list[Mapping]:
+    """`one` with the chips, the rounds and the shared arrays that hold it."""
+    uses = np.ones(len(table.names)) if table.uses is None else table.uses
+    ways = ways_of_holding(architecture, uses, one.place, one.on_array, one.arrays_needed)
+    return [
+        replace(one, chips=way.chips, array_of=way.array_of, round_of=way.round_of) for way in ways
+    ]
 
 
 def _copy_choices(
@@ -224,7 +202,9 @@ def _on_chips(
     budget = high
     for _ in range(_BUDGETS):
         copies = choose(replace(stages, budget=budget))
-        chips = chips_needed(one.arrays_needed * copies, architecture.arrays_available)
+        chips = chips_needed(
+            one.arrays_needed * copies, architecture.arrays_available, one.array_of
+        )
         fits = (chips <= one.chips)[:, None]
         best = np.where(fits, copies, best)
         low, high = np.where(fits, budget, low), np.where(fits, high, budget)
@@ -232,6 +212,14 @@ def _on_chips(
             break
         budget = 0.5 * (low + high)
     return best
+
+
+def replication_stages(
+    architecture: Architecture, table: MatrixTable, one: Mapping, batch: FloatArray
+) -> Stages:
+    """What replication weighs for the matrices of `one`, a mapping with one copy of each."""
+    times = _stage_times(architecture, table, one.place, batch)
+    return _stages(architecture, table, one, batch, times)
 
 
 def _stages(

@@ -102,10 +102,44 @@ def _on_shelves(
     return array, row, column
 
 
-def shared_arrays(array: Array, place: Placement, on_array: NDArray[np.bool_]) -> IndexArray:
-    """For every matrix the first of those that share an array with it, itself if alone, [C, M].
+@dataclass(frozen=True, slots=True)
+class Shareable:
+    """What M matrices ask of arrays that they may share, in one configuration.
 
-    Matrices on arrays that take no more than one may share; blocks of a grouped one stay together.
+    `height` rows and `width` weight columns, [M], of arrays of `rows` and `columns`; only `allowed`
+    ones share.
+    """
+
+    height: FloatArray
+    width: FloatArray
+    rows: int
+    columns: int
+    allowed: NDArray[np.bool_]
+
+    def within(self, group: IndexArray) -> IndexArray:
+        """The first of those that share an array with each, itself if alone, [M].
+
+        Matrices share with others of their `group` [M] only, and not at all in groups below 0.
+        """
+        found = np.arange(self.height.size, dtype=np.intp)
+        # Of groups with a single matrix that may share there is nothing to pack.
+        own, count = np.unique(group[self.allowed & (group >= 0)], return_counts=True)
+        for number in own[count > 1].tolist():
+            together = self.allowed & (group == number)
+            packed = pack(self.height, self.width, self.rows, self.columns, together)
+            for sharing in packed.excluding:
+                found[list(sharing)] = min(sharing)
+        return found
+
+    def together(self) -> IndexArray:
+        """The same where all of them may share with all others."""
+        return self.within(np.zeros(self.height.size, dtype=np.intp))
+
+
+def shareable(array: Array, place: Placement, on_array: NDArray[np.bool_]) -> tuple[Shareable, ...]:
+    """Which matrices may share arrays in each of C configurations.
+
+    Matrices on arrays that take no more than one may; blocks of a grouped one stay together.
     """
     height = np.asarray(place.inputs * place.blocks_per_array)
     width = np.asarray(place.outputs * place.blocks_per_array)
@@ -113,12 +147,28 @@ def shared_arrays(array: Array, place: Placement, on_array: NDArray[np.bool_]) -
     shape = (height.shape[0], 1)
     rows = np.broadcast_to(np.asarray(array.rows, dtype=np.int64), shape)[:, 0]
     columns = np.broadcast_to(np.asarray(array.weight_columns, dtype=np.int64), shape)[:, 0]
-    found = np.tile(np.arange(height.shape[1], dtype=np.intp), (height.shape[0], 1))
-    for c in range(height.shape[0]):
-        packed = pack(height[c], width[c], int(rows[c]), int(columns[c]), allowed[c])
-        for together in packed.excluding:
-            found[c, list(together)] = min(together)
-    return found
+    return tuple(
+        Shareable(height[c], width[c], int(rows[c]), int(columns[c]), allowed[c])
+        for c in range(height.shape[0])
+    )
+
+
+def shared_arrays(array: Array, place: Placement, on_array: NDArray[np.bool_]) -> IndexArray:
+    """For every matrix the first of those that share an array with it, itself if alone, [C, M]."""
+    return np.stack([each.together() for each in shareable(array, place, on_array)])
+
+
+def units(array_of: IndexArray) -> IndexArray:
+    """Matrices that must stay together if a network is cut between them, numbered in order, [M].
+
+    All from the first to the last of those that share an array; `array_of` is [M].
+    """
+    size = array_of.size
+    # A cut before matrix m is inside as many shared arrays as begin before it and end at it or later.
+    inside = np.zeros(size + 1, dtype=np.intp)
+    np.add.at(inside, array_of + 1, 1)
+    np.add.at(inside, np.arange(size) + 1, -1)
+    return np.asarray(np.cumsum(np.cumsum(inside)[:size] == 0) - 1, dtype=np.intp)
 
 
 def shares_array(array_of: IndexArray) -> NDArray[np.bool_]:

@@ -34,8 +34,7 @@ def partition(
 
 def arrays_per_copy(place: Placement) -> FloatArray:
     """Arrays that one copy of each matrix takes, [C, M]."""
-    groups = np.ceil(place.blocks / place.blocks_per_array)
-    return np.asarray(groups * place.row_splits * place.col_splits)
+    return np.asarray(place.arrays)
 
 
 def cell_utilisation(place: Placement, array: Array) -> Scalar:

@@ -65,6 +65,9 @@ def balance_bottleneck(stages: Stages) -> FloatArray:
     copies = _copies_for(stages, tight ** (1.0 - shares) * alone**shares)
     bottleneck = (stages.shared_s / copies + stages.fixed_s).max(axis=2)
     total = bottleneck + stages.synchronisation_s(copies)
+    # Where little is shared, rounding of a bound is worth a copy.
+    fits = (copies * stages.arrays).sum(axis=2) <= stages.budget[:, 0]
+    total = np.where(fits, total, np.inf)
     rows: NDArray[np.intp] = np.arange(total.shape[1])
     best = total.argmin(axis=0)
     gains = total[best, rows] < alone[:, 0]
@@ -97,7 +100,7 @@ def minimise_sum(stages: Stages) -> FloatArray:
     one copy, and a share of `per_copy` counts; the best of them and of no copies at all is taken.
     """
     count = stages.shared_s.shape[0]
-    bounds = _once_bounds(stages)
+    bounds = once_bounds(stages)
     shares = _PER_COPY_SHARES if stages.once_s.any() else (1.0,)
     problems = [(bound, share) for bound in bounds for share in shares]
     every = _repeated(stages, len(problems))
@@ -108,7 +111,7 @@ def minimise_sum(stages: Stages) -> FloatArray:
         per_copy_s=every.per_copy_s * share,
         most=np.where(every.once_s <= limit, every.most, 1.0),
     )
-    copies, least = _least_linear_sum(weighed)
+    copies, least = least_linear_sum(weighed)
     # Without `once` there is but one problem; others must not win by what they leave to chance.
     real = every.once_s.any(axis=1) | (share[:, 0] == 1.0)
     total = np.where(real, _sum_s(every, copies), np.inf).reshape(len(problems), count)
@@ -132,7 +135,7 @@ def _rows_of(stages: Stages, rows: NDArray[np.intp]) -> Stages:
     return Stages(*(getattr(stages, field.name)[rows] for field in fields(Stages)))
 
 
-def _once_bounds(stages: Stages) -> list[FloatArray]:
+def once_bounds(stages: Stages) -> list[FloatArray]:
     """Bounds of `once`, [C, 1] each, above which matrices keep one copy."""
     if not stages.once_s.any():
         return [np.zeros((stages.once_s.shape[0], 1))]
@@ -145,7 +148,7 @@ def _repeated(stages: Stages, times: int) -> Stages:
     return Stages(*(np.tile(getattr(stages, field.name), (times, 1)) for field in fields(Stages)))
 
 
-def _least_linear_sum(stages: Stages) -> tuple[FloatArray, FloatArray]:
+def least_linear_sum(stages: Stages) -> tuple[FloatArray, FloatArray]:
     """Copies of nearly the least `sum shared / copies + per_copy * (copies - 1)`, and a lower bound.
 
     For a price per array each matrix has its best number of copies on its own, the largest c with
@@ -176,7 +179,8 @@ def _copies_at(stages: Stages, price: FloatArray) -> FloatArray:
     # Below that cost the number of copies is bounded by `most` in any case.
     cost = np.maximum(cost, stages.shared_s * _LEAST_COST + _TINY)
     wanted = np.floor(0.5 + np.sqrt(0.25 + stages.shared_s / cost))
-    return np.asarray(np.clip(wanted, 1.0, stages.most))
+    # Far faster than np.clip for the few numbers of a network.
+    return np.asarray(np.minimum(np.maximum(wanted, 1.0), stages.most))
 
 
 def _linear_sum(stages: Stages, copies: FloatArray) -> FloatArray:
@@ -222,7 +226,9 @@ def _exchange(copies: FloatArray, stages: Stages, bound: FloatArray) -> FloatArr
         found, least = best[open_rows], total[open_rows]
         for matrix in range(copies.shape[1]):
             for change in (-1.0, 1.0):
-                tried = _exchanged(best[open_rows], part, matrix, change)
+                now = best[open_rows]
+                same = np.full(now.shape[0], matrix)
+                tried = exchanged(now, part, same, now[:, matrix] + change)
                 sums = _linear_sum(part, tried)
                 fits = (tried * part.arrays).sum(axis=1) <= part.budget[:, 0]
                 better = fits & (sums < least * (1.0 - _ROUNDING))
@@ -234,11 +240,17 @@ def _exchange(copies: FloatArray, stages: Stages, bound: FloatArray) -> FloatArr
     return best
 
 
-def _exchanged(copies: FloatArray, stages: Stages, matrix: int, change: float) -> FloatArray:
-    """Change one matrix by a copy and let the others make room for it, or take what it leaves."""
+def exchanged(
+    copies: FloatArray, stages: Stages, matrix: NDArray[np.intp], wanted: FloatArray
+) -> FloatArray:
+    """Copies [C, M] with `wanted` [C] of one `matrix` [C]; others make room, or take what it leaves.
+
+    The others give and take where that costs the sum of all stages least.  Where they cannot make
+    room enough, what is given back exceeds the budget.
+    """
     rows: NDArray[np.intp] = np.arange(copies.shape[0])
-    tried, others = copies.copy(), np.arange(copies.shape[1]) != matrix
-    tried[:, matrix] = np.clip(tried[:, matrix] + change, 1.0, stages.most[:, matrix])
+    tried, others = copies.copy(), np.arange(copies.shape[1]) != matrix[:, None]
+    tried[rows, matrix] = np.clip(wanted, 1.0, stages.most[rows, matrix])
     while True:
         over = (tried * stages.arrays).sum(axis=1) > stages.budget[:, 0]
         spare = np.maximum(tried - 1.0, 1.0)

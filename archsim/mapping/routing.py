@@ -62,16 +62,6 @@ class Routes:
 
 
 @dataclass(frozen=True, slots=True)
-class BusiestLink:
-    """The link that carries most: `bits` leave tile (`x`, `y`) in this heading."""
-
-    x: int
-    y: int
-    heading: Heading
-    bits: float
-
-
-@dataclass(frozen=True, slots=True)
 class _Arms:
     """Straight runs of links, [A]: along `axis` (0: x, 1: y) at `across`, over edges low to high.
 
@@ -117,19 +107,6 @@ def link_bits(routes: Routes, bits: FloatArray) -> FloatArray:
     side = routes.side
     total = np.bincount(routes.link, weights=bits[routes.flow], minlength=4 * side * side)
     return np.asarray(total.reshape(4, side, side), dtype=np.float64)
-
-
-def busiest_link(on_links: FloatArray) -> BusiestLink:
-    """The link of most bits; among equals the first by heading, y, x."""
-    heading, y, x = (int(i) for i in np.unravel_index(on_links.argmax(), on_links.shape))
-    return BusiestLink(x, y, Heading(heading), float(on_links[heading, y, x]))
-
-
-def busiest_of_each_flow(routes: Routes, on_links: FloatArray) -> FloatArray:
-    """Bits on the busiest link that each flow takes, [F]; 0 for a flow that stays in its tile."""
-    found = np.zeros(routes.hops.size)
-    np.maximum.at(found, routes.flow, on_links.ravel()[routes.link])
-    return found
 
 
 def _arms(flows: Flows, side: int) -> _Arms:

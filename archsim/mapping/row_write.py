@@ -33,7 +33,9 @@ def row_write(
     """
     crossbar = architecture.crossbar
     one = np.ones_like(np.asarray(place.inputs))
-    one_row = Placement(one, place.outputs, place.blocks, one, one, place.col_splits)
+    one_row = Placement(
+        one, place.outputs, place.blocks, one, one, place.col_splits, place.arrays_at_once
+    )
     read = crossbar.read_cost(one_row, Direction.FORWARD)
     fired = PulseStatistics(one, WRITE_DENSITY * one, one, 2.0 * one)
     rows = np.minimum(place.inputs * place.blocks_per_array, architecture.array.rows)

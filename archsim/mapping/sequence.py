@@ -67,6 +67,17 @@ def repeated(
     )
 
 
+def merged(sequence: LayerSequence, unit: NDArray[np.intp]) -> LayerSequence:
+    """The sequence with all layers of one `unit` as one; `unit` [L] is numbered in network order."""
+    first = np.searchsorted(unit, np.arange(int(unit.max(initial=-1)) + 1))
+    return LayerSequence(
+        arrays=np.asarray(np.rint(np.bincount(unit, sequence.arrays)), dtype=np.int64),
+        load_s=np.asarray(np.bincount(unit, sequence.load_s), dtype=np.float64),
+        weight_bits=np.asarray(np.bincount(unit, sequence.weight_bits), dtype=np.float64),
+        crossing_bits=np.append(sequence.crossing_bits[first], sequence.crossing_bits[-1]),
+    )
+
+
 def cut_large_layers(sequence: LayerSequence, arrays_per_chip: int) -> Pieces:
     """Cut every layer that takes more arrays than a chip has into as few equal pieces as can be.
 

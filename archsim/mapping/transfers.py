@@ -61,7 +61,8 @@ class Transfer:
 
     `array_s` is how long the arrays are taken, `energy_j` by component.  `macs`, `compares` and
     `words` are digital; `read_bits` pass from the arrays to the vector unit, `pulse_bits` back.  `written_per_sample`
-    is how many pulses a device of the array that transfers write takes per training sample.
+    is how many pulses a device of the array that transfers write takes per training sample, and
+    `slots_per_pulse` in how many slots of either polarity its line fires for each of them.
     """
 
     array_s: FloatArray
@@ -72,6 +73,7 @@ class Transfer:
     read_bits: Scalar
     pulse_bits: Scalar
     written_per_sample: Scalar
+    slots_per_pulse: Scalar
 
 
 def strips(architecture: Architecture, place: Placement) -> Strips:
@@ -115,6 +117,7 @@ def transfer(architecture: Architecture, place: Placement, per_sample: Scalar) -
         read_bits=strip.count * read_bits,
         pulse_bits=strip.count * pulse_bits,
         written_per_sample=load.pulses * due,
+        slots_per_pulse=load.slots * load.written / np.maximum(load.pulses, _NEVER),
     )
 
 

@@ -49,5 +49,6 @@ def _through(
         latency_s=both_s + digital_s + (repeats - 1.0) / repeats * interval_s,
         integration_s=cost.integration_s,
         conversion_s=conversion_s,
+        converters_s=cost.converters_s * arrays,
         energy_j=energy,
     )

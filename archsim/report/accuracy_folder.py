@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from archsim.output import put_in_place
+from archsim.report.accuracy_figures import MACHINES, score_curves
 from archsim.report.folder import OutputKind, check_output_folder
-from archsim.report.xy_plot import Axis, Series, xy_plot
 
 DOCUMENT_FILE = "accuracy.json"
 CURVES_FILE = "curves.csv"
@@ -20,7 +20,6 @@ FIGURE_FILE = "accuracy.svg"
 ACCURACY = OutputKind(DOCUMENT_FILE, (CURVES_FILE, FIGURE_FILE, DOCUMENT_FILE))
 
 _COLUMNS = ("epoch", "step", "samples", "train_loss", "test_loss", "accuracy")
-_MACHINES = {"analog": "on the tiles", "float32": "in float32"}
 
 
 def write_accuracy(folder: Path, document: Mapping[str, Any]) -> None:
@@ -31,7 +30,7 @@ def write_accuracy(folder: Path, document: Mapping[str, Any]) -> None:
     check_output_folder(folder, ACCURACY)
     files = {
         CURVES_FILE: curves_csv(document),
-        FIGURE_FILE: curves_figure(document),
+        FIGURE_FILE: f"{score_curves(_name(document), document)}\n",
         DOCUMENT_FILE: json.dumps(document, indent=2, allow_nan=False) + "\n",
     }
     put_in_place(folder, files)
@@ -42,7 +41,7 @@ def curves_csv(document: Mapping[str, Any]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(("machine", "seed", *_COLUMNS))
-    for machine in _MACHINES:
+    for machine in MACHINES:
         curves = document[machine]["curves"]
         for seed, curve in zip(document["seeds"], curves, strict=True):
             for point in curve:
@@ -51,30 +50,5 @@ def curves_csv(document: Mapping[str, Any]) -> str:
     return stream.getvalue()
 
 
-def curves_figure(document: Mapping[str, Any]) -> str:
-    """The score against epochs: means as lines, seeds as marks."""
-    percent = document["metric"] == "accuracy"
-    factor, title = (100.0, "test accuracy (%)") if percent else (1.0, "test loss")
-    key = "accuracy" if percent else "test_loss"
-    series = []
-    for machine, words in _MACHINES.items():
-        mean = document[machine]["curve"]
-        series.append(
-            Series(
-                f"{words}, mean of {len(document['seeds'])}",
-                [point["epoch"] for point in mean],
-                [factor * point["score"] for point in mean],
-                "line" if machine == "analog" else "dashed",
-            )
-        )
-        points = [point for curve in document[machine]["curves"] for point in curve]
-        series.append(
-            Series(
-                f"{words}, each seed",
-                [point["epoch"] for point in points],
-                [factor * point[key] for point in points],
-                "marks",
-            )
-        )
-    name = f"{document['workload']['name']} on {document['architecture']['name']}"
-    return str(xy_plot(name, Axis("epoch"), Axis(title), series)) + "\n"
+def _name(document: Mapping[str, Any]) -> str:
+    return f"{document['workload']['name']} on {document['architecture']['name']}"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from archsim.report import charts, facts, palette, summary
+from archsim.report.accuracy_section import accuracy_part
 from archsim.report.glossary import GLOSSARY
 from archsim.report.layer_table import layer_table
 from archsim.report.lookup import number, numbers, rows, section, text
@@ -28,11 +29,12 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _ASSUMED = "assumed"
+_MEASURED = "measured"
 
 
 @dataclass(frozen=True, slots=True)
 class Assumption:
-    """A number of the configuration with its source, or marked as assumed."""
+    """A number of the configuration with its source, or marked as assumed or measured."""
 
     path: str
     value: str
@@ -95,6 +97,8 @@ def _context(result: ResultMapping, energy_rows: Sequence[EnergyRow]) -> dict[st
         "samples": count(number(result, "workload", "batch")),
         "assumptions": assumptions,
         "assumed": sum(a.assumed for a in assumptions),
+        "measured": sum(a.source == _MEASURED for a in assumptions),
+        "accuracy": accuracy_part(result),
         "reproduction": facts.reproduction(result),
         "command": safe(text(result, "command")),
         "version": safe(text(result, "archsim_version")),

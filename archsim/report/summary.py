@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from archsim.report.accuracy_section import gap_words
 from archsim.report.lookup import number, quotient, section, text
 from archsim.report.rows import ResultMapping
 from archsim.report.text import (
@@ -146,6 +147,9 @@ def certainty_card(result: ResultMapping) -> Card:
         notes.append("The GPU model is not calibrated on measured throughput.")
     if text(result, "accuracy", "kind") == "proxies" or result.get("accuracy") is None:
         notes.append("Whether the network still learns on this device was not simulated.")
+    elif text(result, "accuracy", "kind") == "measured":
+        gap = gap_words(section(result, "accuracy"))
+        notes.append(f"Trained on the tiles, the gap to float32 is {gap}.")
     notes.append(_fidelity(result))
     return Card("How sure", value, " ".join(note for note in notes if note))
 

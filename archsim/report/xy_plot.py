@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from markupsafe import Markup
 
@@ -19,7 +19,18 @@ from archsim.report.palette import COMPONENT_DARK, COMPONENT_LIGHT
 AxisKind = Literal["linear", "log"]
 SeriesKind = Literal["line", "dashed", "marks"]
 
+
+class Size(NamedTuple):
+    """Width, and height without the legend, in pixels."""
+
+    width: int
+    height: int
+
+
 WIDTH, HEIGHT = 720, 440
+FULL = Size(WIDTH, HEIGHT)
+# Two side by side on a page.
+HALF = Size(520, 360)
 _LEFT, _RIGHT, _TOP, _BOTTOM = 74, 16, 34, 58
 _LEGEND_LINE = 16
 # Decades that an axis can label one by one, and ticks that a linear axis aims at.
@@ -33,7 +44,8 @@ class Series:
     """Points (x, y) in data units, drawn as a line or as marks; `tooltips` one per point or none.
 
     Points that an axis cannot show (not finite, or not positive on a logarithmic axis) are left
-    out, and break a line.
+    out, and break a line.  `colour` is a place in the palette, by default that of the series; series
+    that belong together share one.
     """
 
     label: str
@@ -41,6 +53,7 @@ class Series:
     y: Sequence[float]
     kind: SeriesKind = "line"
     tooltips: Sequence[str] = ()
+    colour: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,36 +86,42 @@ class _Scale:
         return self.start + (self.end - self.start) * (here - low) / (high - low)
 
 
-def xy_plot(title: str, x_axis: Axis, y_axis: Axis, series: Sequence[Series]) -> Markup:
+def xy_plot(
+    title: str, x_axis: Axis, y_axis: Axis, series: Sequence[Series], size: Size = FULL
+) -> Markup:
     """The drawing of all `series`, at most as many as the palette has colours.
 
     Raises ValueError if no point can be shown or there are too many series.
     """
     if len(series) > len(COMPONENT_LIGHT):
         raise ValueError(f"at most {len(COMPONENT_LIGHT)} series can be told apart")
-    bottom = HEIGHT - _BOTTOM
-    scale_x = _scale(x_axis, [v for s in series for v in s.x], _LEFT, WIDTH - _RIGHT)
+    bottom = size.height - _BOTTOM
+    scale_x = _scale(x_axis, [v for s in series for v in s.x], _LEFT, size.width - _RIGHT)
     scale_y = _scale(y_axis, [v for s in series for v in s.y], bottom, _TOP)
-    parts = [*_grid(x_axis, y_axis, scale_x, scale_y)]
+    parts = [*_grid(x_axis, y_axis, scale_x, scale_y, size)]
     for index, one in enumerate(series):
-        parts += _draw(one, index, scale_x, scale_y)
+        parts += _draw(one, _colour(one, index), scale_x, scale_y)
     legend_height = _LEGEND_LINE * len(series)
-    parts += _legend(series)
+    parts += _legend(series, size)
     return Markup(
         '<svg class="xy" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" role="img" '
         'aria-label="{}" width="100%" style="max-width:{}px">{}'
         '<rect class="xy-paper" width="100%" height="100%"/>'
         '<text class="xy-title" x="{}" y="18">{}</text>{}</svg>'
     ).format(
-        WIDTH,
-        HEIGHT + legend_height,
+        size.width,
+        size.height + legend_height,
         title,
-        WIDTH,
+        size.width,
         _style(),
         _LEFT,
         title,
         Markup("").join(parts),
     )
+
+
+def _colour(one: Series, index: int) -> int:
+    return index if one.colour is None else one.colour
 
 
 def _scale(axis: Axis, values: Sequence[float], start: float, end: float) -> _Scale:
@@ -142,8 +161,8 @@ def _tick_label(value: float, scale: _Scale) -> str:
     return f"{0.0 if abs(value) < 1e-12 * (scale.high - scale.low) else value:.6g}"
 
 
-def _grid(x_axis: Axis, y_axis: Axis, scale_x: _Scale, scale_y: _Scale) -> list[Markup]:
-    bottom, right = HEIGHT - _BOTTOM, WIDTH - _RIGHT
+def _grid(x_axis: Axis, y_axis: Axis, scale_x: _Scale, scale_y: _Scale, size: Size) -> list[Markup]:
+    bottom, right = size.height - _BOTTOM, size.width - _RIGHT
     line = Markup('<line class="xy-grid" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>')
     label = Markup('<text class="xy-tick" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>')
     parts = []
@@ -170,7 +189,7 @@ def _grid(x_axis: Axis, y_axis: Axis, scale_x: _Scale, scale_y: _Scale) -> list[
     return parts
 
 
-def _draw(one: Series, index: int, scale_x: _Scale, scale_y: _Scale) -> list[Markup]:
+def _draw(one: Series, colour: int, scale_x: _Scale, scale_y: _Scale) -> list[Markup]:
     places = [
         (scale_x.place(x), scale_y.place(y), k)
         for k, (x, y) in enumerate(zip(one.x, one.y, strict=True))
@@ -178,7 +197,7 @@ def _draw(one: Series, index: int, scale_x: _Scale, scale_y: _Scale) -> list[Mar
     if one.kind == "marks":
         return [
             Markup('<circle class="xy-m{}" cx="{:.1f}" cy="{:.1f}" r="3.5">{}</circle>').format(
-                index, x, y, _title(one, k)
+                colour, x, y, _title(one, k)
             )
             for x, y, k in places
             if x is not None and y is not None
@@ -193,7 +212,7 @@ def _draw(one: Series, index: int, scale_x: _Scale, scale_y: _Scale) -> list[Mar
             parts.append(
                 Markup(
                     '<polyline class="xy-l{}" points="{}"{}><title>{}</title></polyline>'
-                ).format(index, " ".join(run), dash, one.label)
+                ).format(colour, " ".join(run), dash, one.label)
             )
         run = []
     return parts
@@ -204,18 +223,18 @@ def _title(one: Series, k: int) -> Markup:
     return Markup("<title>{}</title>").format(text)
 
 
-def _legend(series: Sequence[Series]) -> list[Markup]:
+def _legend(series: Sequence[Series], size: Size) -> list[Markup]:
     parts = []
     for index, one in enumerate(series):
-        y = HEIGHT + _LEGEND_LINE * index
+        y, colour = size.height + _LEGEND_LINE * index, _colour(one, index)
         if one.kind == "marks":
             key = Markup('<circle class="xy-m{}" cx="{}" cy="{}" r="3.5"/>').format(
-                index, _LEFT + 12, y - 4
+                colour, _LEFT + 12, y - 4
             )
         else:
             dash = Markup(' stroke-dasharray="6 4"') if one.kind == "dashed" else Markup("")
             key = Markup('<line class="xy-l{0}" x1="{1}" x2="{2}" y1="{3}" y2="{3}"{4}/>').format(
-                index, _LEFT, _LEFT + 24, y - 4, dash
+                colour, _LEFT, _LEFT + 24, y - 4, dash
             )
         parts.append(key)
         parts.append(

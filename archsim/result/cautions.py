@@ -10,11 +10,14 @@ from archsim.architecture import Architecture
 from archsim.architecture.tile_power import tile_area_m2, tile_power_w
 from archsim.architecture.weight_arrays import structure
 from archsim.fields import Scalar
-from archsim.hardware.limits import device_noise, read_noise, settling_ratios
+from archsim.hardware.limits import device_noise, read_noise, read_noise_steps, settling_ratios
+from archsim.mapping.write_back import write_backs
 from archsim.result.algorithm import array_area_m2, state_area_m2, worn_role
+from archsim.result.disturb import disturb_by_matrix
 from archsim.result.firing import densest_firing
 from archsim.result.large_system import cut_matrices, rounds, shared
-from archsim.result.limits import disturb_by_matrix, drift_per_step, ir_drop_by_matrix
+from archsim.result.limits import drift_per_step, ir_drop_by_matrix
+from archsim.result.repair import unrepaired_message
 from archsim.simulation.estimate import Estimate
 from archsim.units import format_quantity
 
@@ -94,6 +97,9 @@ def _physics(architecture: Architecture) -> list[Caution]:
                 "The converter model extrapolates its survey below 22 nm.",
             )
         )
+    broken = unrepaired_message(architecture)
+    if broken:
+        found.append(Caution("unrepaired_arrays", broken))
     return found
 
 
@@ -126,7 +132,8 @@ def _disturbed(estimate: Estimate, architecture: Architecture) -> list[Caution]:
         Caution(
             "half_select",
             f"Devices take {disturb[worst]:.2g} steps from partial voltages for each step that they "
-            f"are meant to take (both polarities counted alike); {over} of {disturb.size} weight "
+            "are meant to take (both polarities counted alike, lines that transfers and averaging "
+            f"write included); {over} of {disturb.size} weight "
             f"matrices take more than {DISTURB_LIMIT:g}.  Denser pulses, update.select or access "
             "transistors change that.",
             estimate.program.matrices.names[worst],
@@ -181,6 +188,22 @@ def _normalisation(estimate: Estimate, architecture: Architecture) -> list[Cauti
     ]
 
 
+def _write_back(estimate: Estimate, architecture: Architecture) -> str:
+    """What averaging writes, where noise of the read-out is more than a step of a device."""
+    noise = float(read_noise_steps(architecture.crossbar))
+    if noise <= 1.0:
+        return ""
+    backs = write_backs(architecture, estimate.batch[:, np.newaxis], estimate.mapping.copies)
+    train = architecture.update.train_length
+    most = max(float((back.read * back.pulses)[0].max()) for back in backs)
+    apart = max(float((back.read * back.left_apart(train))[0].max()) for back in backs)
+    return (
+        f"  Each averaging reads devices with a noise of {noise:.0f} of their steps, writes up to "
+        f"{most:.2g} pulses into each, and leaves copies {apart:.0f} steps apart from their mean "
+        "(one sigma)."
+    )
+
+
 def _updates(estimate: Estimate, architecture: Architecture, broadcast_s: float) -> list[Caution]:
     policy, found = architecture.schedule, []
     copies = estimate.mapping.copies[0]
@@ -195,7 +218,7 @@ def _updates(estimate: Estimate, architecture: Architecture, broadcast_s: float)
                 f"copies, each with up to {copies.max():.0f} times the learning rate on its share "
                 "of the samples: a different training algorithm.  With mapping.sync: broadcast the "
                 f"step takes {format_quantity(broadcast_s, 's')} instead of "
-                f"{format_quantity(step_s, 's')}.",
+                f"{format_quantity(step_s, 's')}.{_write_back(estimate, architecture)}",
             )
         )
     if policy.update == "immediate" and estimate.batch[0] > 1:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
 from archsim.fields import FloatArray
-from archsim.result.latency import DATA_MOVEMENT, Attribution, own_unit, spread
+from archsim.result.latency import DATA_MOVEMENT, WRITING, Attribution, own_unit, spread
 from archsim.result.phases import ResultPhase, array_by_phase_s, main_by_phase_s, task_phase
 from archsim.simulation.chip_spread import CHIP_LINK
-from archsim.simulation.columns import HOST_LINK, LINE_WRITES, POWER_CAPS, SHARED_RESOURCES
+from archsim.simulation.columns import (
+    CONVERTERS,
+    HOST_LINK,
+    LINE_WRITES,
+    POWER_CAPS,
+    SHARED_RESOURCES,
+)
 from archsim.simulation.cycle.causes import Causes
 from archsim.simulation.cycle.critical import REASONS, CriticalPath, critical_path
 from archsim.simulation.cycle.run import CycleRun
@@ -57,8 +63,11 @@ def attribute_path(priced: Estimate, found: CycleFindings) -> Attribution:
 
     A task's own time is its unit's and that of moving its data, as in the analytic fidelity; what
     streams for it counts for the resource that streams.  Waiting is on no path: somebody works
-    meanwhile.  Switching arrays on is spread over everything.
+    meanwhile.  Switching arrays on is spread over everything.  Writing arrays anew is a part of its
+    own, with what memory and mesh move for it.
     """
+    # Data take the ways of the placed mesh, and spills are those of the schedule.
+    priced = replace(priced, costs=found.run.costs)
     path, resources = found.path, found.run.schedule.tasks.resources.names
     task = found.run.program_tasks(path.task)
     phases = {str(p): 0.0 for p in ResultPhase if p is not ResultPhase.STATIC}
@@ -70,6 +79,10 @@ def attribute_path(priced: Estimate, found: CycleFindings) -> Attribution:
         for phase, limit, share in _shares(priced, own, resources[by] if by >= 0 else ""):
             phases[phase] += share * seconds
             limits[limit] = limits.get(limit, 0.0) + share * seconds
+    writing_s = float(found.path_s[found.run.moves_weights(path.task)].sum())
+    if writing_s:
+        phases[str(ResultPhase.UPDATE)] += writing_s
+        limits[WRITING] = limits.get(WRITING, 0.0) + writing_s
     step_s = found.run.makespan_s
     by_phase, by_limit = dict.fromkeys(phases, 0.0), dict[str, float]()
     spread(by_phase, phases, step_s)
@@ -98,7 +111,7 @@ def _shares(priced: Estimate, task: int, by: str) -> list[tuple[str, str, float]
         phase = ResultPhase.DIGITAL if by in _DIGITAL else ResultPhase.TRANSFER
         return [(str(phase), by, 1.0)]
     own = str(task_phase(priced.program, task))
-    if unit in POWER_CAPS:
+    if unit in (CONVERTERS, *POWER_CAPS):
         return [(own, unit, 1.0)]
     if by:
         parts = array_by_phase_s(priced, task)

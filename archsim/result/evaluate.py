@@ -14,9 +14,9 @@ from archsim.architecture import Architecture
 from archsim.baseline.estimate import GpuEstimate
 from archsim.config.assumptions import assumptions
 from archsim.config.loading import Loaded
-from archsim.errors import InputError
 from archsim.mapping import check_fit
 from archsim.result.algorithm import algorithm_section, arrays_by_role
+from archsim.result.capacity import check_memory
 from archsim.result.cautions import TRAINING_STEPS, Caution, collect
 from archsim.result.cycle import CycleFindings, analyse, attribute_path, cycle_section
 from archsim.result.energy import EnergyRow, energy_rows, total_by
@@ -36,7 +36,6 @@ from archsim.simulation.estimate import Estimate, estimate
 from archsim.simulation.evaluation import forward_pass
 from archsim.simulation.program import Program
 from archsim.simulation.tile_space import check_tile_buffers
-from archsim.units import format_quantity
 from archsim.workload.training import TrainingGraph, saved_activation_bytes
 
 
@@ -93,7 +92,7 @@ def evaluate(
     first = estimate(program, [tree], [batch])
     check_fit(tree, program.matrices, first.mapping)
     check_tile_buffers(tree, program.matrices, first.mapping)
-    _check_memory(tree, first)
+    check_memory(tree, first)
     timed = _TIMED_BY[fidelity](first, tree, progress)
     priced = timed.priced
     energy = energy_rows(priced)
@@ -156,7 +155,9 @@ def _by_cycle(priced: Estimate, tree: Architecture, progress: Progress | None) -
         timed,
         split,
         found,
-        cycle_fidelity(Step(priced, _split(priced, attribute(priced))), Step(timed, split), found),
+        cycle_fidelity(
+            Step(priced, _split(priced, attribute(priced))), Step(timed, split), found, tree
+        ),
         {**cycle_section(found), "mesh": mesh_section(priced, tree, found.run)},
     )
 
@@ -165,33 +166,6 @@ _TIMED_BY: dict[Fidelity, Callable[[Estimate, Architecture, Progress | None], _T
     "analytic": _by_analysis,
     "cycle": _by_cycle,
 }
-
-
-def _check_memory(tree: Architecture, priced: Estimate) -> None:
-    """Refuse a minibatch whose waiting data exceed the chip's buffer and its DRAM."""
-    state = float(priced.state.bits[0])
-    stored = float(priced.stored_bits[0])
-    room = float(tree.activation_buffer.capacity_bit + tree.dram.capacity_bit)
-    room *= int(priced.mapping.chips[0])
-    if stored + state <= room:
-        return
-    if state > room:
-        raise InputError(
-            f"algorithm '{tree.algorithm.kind}' keeps {format_quantity(state / 8, 'B')} of digital "
-            f"state, and buffer and DRAM hold {format_quantity(room / 8, 'B')}.",
-            place="algorithm.kind",
-            remedy="Choose an algorithm with less state (archsim list algorithms), or enlarge "
-            "dram.capacity.",
-        )
-    room -= state
-    batch = int(priced.batch[0])
-    raise InputError(
-        f"a batch of {batch:,} keeps {format_quantity(stored / 8, 'B')} between layers, and buffer "
-        f"and DRAM hold {format_quantity(room / 8, 'B')}{' beside the state' if state else ''}.",
-        place="--batch",
-        remedy=f"Use a batch of at most {max(1, int(batch * room / stored)):,}, or enlarge "
-        "dram.capacity.",
-    )
 
 
 def _broadcast_s(program: Program, tree: Architecture, batch: int) -> float:

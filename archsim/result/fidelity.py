@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from archsim.result.cycle import CycleFindings, queues
-from archsim.result.latency import Attribution, limit_words
+from archsim.architecture import Architecture
+from archsim.result.cycle import CycleFindings
+from archsim.result.explaining import Change, explanation
+from archsim.result.latency import Attribution
+from archsim.simulation.cycle.room import with_room
 from archsim.simulation.estimate import Estimate
-from archsim.units import format_quantity
 
 Fidelity: TypeAlias = Literal["analytic", "cycle"]
 
 # Ticks round, and windows take a tick: what is closer than this is called equal.
 _EQUAL = 1e-6
-# A queue that takes less of the step explains nothing.
-_LEAST_QUEUE = 0.01
+# Where the cycle fidelity takes so much more, the step is simulated again with room in the buffer.
+_EXPLAINED = 0.01
+# A cause of more than half of the difference is the cause.
+_MOST = 0.5
 
 
 def analytic_section() -> dict[str, Any]:
@@ -39,7 +43,9 @@ class Step:
     split: Attribution
 
 
-def cycle_fidelity(analytic: Step, cycle: Step, found: CycleFindings) -> dict[str, Any]:
+def cycle_fidelity(
+    analytic: Step, cycle: Step, found: CycleFindings, architecture: Architecture
+) -> dict[str, Any]:
     """The result's `fidelity` of a cycle run, with the analytic estimate beside it."""
     other_s = sum(analytic.split.by_limit_s.values())
     return {
@@ -48,7 +54,7 @@ def cycle_fidelity(analytic: Step, cycle: Step, found: CycleFindings) -> dict[st
         "other_step_latency_s": other_s,
         "other_step_energy_j": float(analytic.priced.step_energy_j[0]),
         "difference": {
-            **_difference(analytic.split, cycle.split, found, other_s),
+            **_difference(analytic, cycle, found, architecture),
             "by_component_j": _energy_difference(analytic.priced, cycle.priced),
         },
     }
@@ -73,55 +79,40 @@ def _by_component_j(priced: Estimate) -> dict[str, float]:
 
 
 def _difference(
-    analytic: Attribution, cycle: Attribution, found: CycleFindings, other_s: float
+    analytic: Step, cycle: Step, found: CycleFindings, architecture: Architecture
 ) -> dict[str, Any]:
     """Cycle less analytic: by resource, where the parts add up, and in a sentence."""
-    step_s = sum(cycle.by_limit_s.values())
+    before, after = analytic.split.by_limit_s, cycle.split.by_limit_s
+    other_s, step_s = sum(before.values()), sum(after.values())
     change_s = step_s - other_s
-    names = [*cycle.by_limit_s, *(n for n in analytic.by_limit_s if n not in cycle.by_limit_s)]
     by_limit = {
-        name: cycle.by_limit_s.get(name, 0.0) - analytic.by_limit_s.get(name, 0.0) for name in names
+        name: after.get(name, 0.0) - before.get(name, 0.0)
+        for name in dict.fromkeys([*after, *before])
     }
-    sign = 1.0 if change_s >= 0 else -1.0
-    equal = abs(change_s) <= _EQUAL * other_s
-    resource = None if equal else max(by_limit, key=lambda name: sign * by_limit[name])
+    room = None
+    if change_s > _EXPLAINED * other_s:
+        room = with_room(found.run, analytic.priced, architecture)
+    change = Change(
+        analytic.priced,
+        found,
+        None if abs(change_s) <= _EQUAL * other_s else _largest(by_limit, change_s),
+        change_s,
+        change_s / other_s,
+        by_limit,
+        room,
+    )
+    if change.space_s >= _MOST * abs(change_s) > 0:
+        change = replace(change, resource="activation_buffer")
     return {
-        "relative": change_s / other_s,
+        "relative": change.relative,
         "by_limit_s": by_limit,
-        "resource": resource,
-        "explanation": _sentence(found, resource, change_s / other_s, by_limit),
+        "buffer_space_s": change.space_s,
+        "resource": change.resource,
+        "explanation": explanation(change),
     }
 
 
-def _sentence(
-    found: CycleFindings, resource: str | None, relative: float, by_limit: dict[str, float]
-) -> str:
-    if resource is None:
-        return "Both fidelities find the same time: nothing queues where it costs time."
-    amount = format_quantity(abs(by_limit[resource]), "s")
-    more = "more" if relative > 0 else "less"
-    verb = "take" if resource == "arrays" else "takes"
-    head = (
-        f"{100 * abs(relative):.1f} % {more} time than the analytic estimate: "
-        f"{_inside(limit_words(resource))} {verb} {amount} {more} of what the step waits for"
-    )
-    if relative < 0:
-        return f"{head}, since the busiest unit works already while the first sample is on its way."
-    share = _queued_s(found, resource) / found.run.makespan_s
-    if share < _LEAST_QUEUE:
-        return f"{head}; hardly anything queues for it there."
-    return f"{head}; for {100 * share:.0f} % of the step what comes next there queues for it."
-
-
-def _queued_s(found: CycleFindings, limit: str) -> float:
-    """Time on the critical path for which the next step queued for what limits."""
-    return sum(
-        seconds
-        for name, seconds in queues(found).items()
-        if name == limit or name.partition(":")[0] == limit
-    )
-
-
-def _inside(subject: str) -> str:
-    """The subject of a sentence as it stands inside one; DRAM keeps its capitals."""
-    return subject if subject.isupper() else subject[:1].lower() + subject[1:]
+def _largest(by_limit: dict[str, float], change_s: float) -> str:
+    """What has the largest part of a change, in its direction."""
+    sign = 1.0 if change_s >= 0 else -1.0
+    return max(by_limit, key=lambda name: sign * by_limit[name])

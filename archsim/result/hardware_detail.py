@@ -60,9 +60,12 @@ def _programming(priced: Estimate, tree: Architecture) -> dict[str, float]:
 
 
 def _read_detail(tree: Architecture) -> dict[str, float]:
-    """Times of a read of one full array: which of integration and conversion sets the pace."""
-    crossbar, one = tree.crossbar, 1.0
-    full = Placement(tree.array.rows, tree.array.weight_columns, one, one, one, one)
+    """Times of a read of one full array: which of integration and conversion sets the pace.
+
+    All arrays of its tile are read at once, those included with which it shares converters.
+    """
+    crossbar, one, array = tree.crossbar, 1.0, tree.array
+    full = Placement(array.rows, array.weight_columns, one, one, one, one, tree.tile.arrays)
     times = {}
     for direction in Direction:
         cost = crossbar.read_cost(full, direction)

@@ -75,7 +75,8 @@ def _rounds(priced: Estimate) -> dict[str, Any]:
     return {
         "rounds": rounds_in(round_of),
         "writing_s": float(priced.timeline.writing_s[0].sum()),
-        "most_writes": int(times_written(round_of).max(initial=0)),
+        "most_writes": int(times_written(priced.program, round_of).max(initial=0)),
+        "dram_bytes": float(priced.waiting_bits[0]) / 8.0,
         "round_of": {
             name: None if round_of[m] == ALWAYS else int(round_of[m])
             for m, name in enumerate(names)

@@ -11,6 +11,7 @@ from archsim.simulation.analytic import Timeline
 from archsim.simulation.chip_spread import CHIP_LINK
 from archsim.simulation.columns import (
     CHIP_POWER,
+    CONVERTERS,
     HOST_LINK,
     LINE_WRITES,
     POWER_CAPS,
@@ -35,6 +36,7 @@ _LIMIT_WORDS = {
     "mesh": "The mesh",
     "dram": "DRAM",
     HOST_LINK: "The link to the host",
+    CONVERTERS: "A set of converters that arrays share",
     LINE_WRITES: "Writing arrays line by line",
     CHIP_LINK: "The links between chips",
     CHIP_POWER: "The power limit of the chip",
@@ -152,9 +154,14 @@ def _resource_shares(estimate: Estimate, tasks: IntArray, resource: int) -> Shar
     phases: dict[str, float] = {}
     is_shared = name in costs.occupancy_s
     users = arrays_of(program, costs, 0)
+    on_set = np.zeros(program.size)
+    if name == CONVERTERS and costs.sharing is not None:
+        on_set = costs.sharing.on_busiest_s(costs.shared_s[name], tasks)
     for task in (int(t) for t in tasks):
         if name in POWER_CAPS:
             busy = {task_phase(program, task): float(costs.power[name].busy_s[0, task])}
+        elif name == CONVERTERS:
+            busy = {task_phase(program, task): float(on_set[task])}
         elif is_shared:
             phase = ResultPhase.DIGITAL if name in _DIGITAL else ResultPhase.TRANSFER
             busy = {phase: float(costs.shared_s[name][0, task])}

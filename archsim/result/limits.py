@@ -9,6 +9,7 @@ import numpy as np
 from archsim.architecture import Architecture
 from archsim.fields import FloatArray, Scalar
 from archsim.hardware import limits
+from archsim.result.disturb import disturb_by_matrix
 from archsim.result.firing import pulse_statistics, updated_in_parallel
 from archsim.simulation.estimate import Estimate
 
@@ -55,7 +56,7 @@ def limit_rows(estimate: Estimate, architecture: Architecture) -> list[dict[str,
         row |= {name: float(values[i]) for name, values in columns.items()}
         row |= {
             "half_selects_per_pulse": float(half[i]) if trained and parallel[i] else None,
-            "disturb_per_pulse": float(disturb[i]) if trained and parallel[i] else None,
+            "disturb_per_pulse": float(disturb[i]) if trained else None,
             "pulses_per_device_per_step": taken if trained else None,
             "steps_to_wear_out": endurance / taken if trained else None,
         }
@@ -76,13 +77,6 @@ def ir_drop_by_matrix(estimate: Estimate, architecture: Architecture) -> FloatAr
     """Mean share of the output that each matrix loses in the wires, 0 off the arrays, [C, M]."""
     drop = limits.ir_drop(architecture.crossbar, extent(estimate, architecture))
     return np.where(estimate.mapping.on_array, drop, 0.0)
-
-
-def disturb_by_matrix(estimate: Estimate, architecture: Architecture) -> FloatArray:
-    """Unasked steps per wanted pulse of a device of each trained matrix on arrays, else 0, [C, M]."""
-    pulses = pulse_statistics(estimate, architecture)
-    steps = limits.disturb_per_pulse(architecture.crossbar, pulses)
-    return np.where(updated_in_parallel(estimate, architecture), steps, 0.0)
 
 
 def drift_per_step(estimate: Estimate, architecture: Architecture) -> FloatArray:

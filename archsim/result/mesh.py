@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from archsim.architecture import Architecture
 from archsim.fields import FloatArray, lone
 from archsim.simulation.cycle.links import MESH, is_mesh_link, link_name
-from archsim.simulation.cycle.placed import PlacedMesh
+from archsim.simulation.cycle.placed import PlacedChips, PlacedMesh
 from archsim.simulation.cycle.run import CycleRun
 from archsim.simulation.estimate import Estimate
 from archsim.simulation.transfers import TRANSFER_MESH
@@ -23,34 +24,38 @@ MOST_TILES: Final = 4096
 def mesh_section(priced: Estimate, architecture: Architecture, run: CycleRun) -> dict[str, Any]:
     """The mesh of a run; `priced` is the analytic estimate, which takes a mean distance.
 
-    Without a placement (arrays on several chips, or too many) only that it has none.
+    Without a placement (arrays that are written anew in the step, or too many, or matrices that lie on
+    several chips) only that it has none.  Of several chips everything is summed, but for tiles, which
+    are left out.
     """
     placed = run.placed
     if placed is None:
         return {"placement": None}
-    routes, links = placed.routes, placed.links
-    times = placed.once
+    meshes = placed.chips if isinstance(placed, PlacedChips) else (placed,)
+    times, side = meshes[0].once, meshes[0].routes.placement.side
+    exchanged = sum(mesh.routes.exchanged_bits for mesh in meshes)
+    between = {
+        "snake": sum(mesh.routes.placement.snake_bit_hops for mesh in meshes),
+        "placed": sum(mesh.routes.placement.bit_hops for mesh in meshes),
+    }
     return {
         "placement": architecture.mapping.placement,
-        "side": routes.placement.side,
-        "tiles_used": routes.layout.slots,
-        "copies_bit_hops_per_sample": {
-            "snake": routes.placement.snake_bit_hops,
-            "placed": routes.placement.bit_hops,
-        },
-        "mean_hops": routes.mean_hops,
-        "bit_hops_per_sample": float((routes.bit_hops * times).sum()),
+        "side": side,
+        "tiles_used": sum(mesh.routes.layout.slots for mesh in meshes),
+        "copies_bit_hops_per_sample": between,
+        "mean_hops": between["placed"] / exchanged if exchanged else 0.0,
+        "bit_hops_per_sample": float(sum((m.routes.bit_hops * times).sum() for m in meshes)),
         "energy_per_sample_j": _energy_j(placed.costs.energy_j, times),
         "mean_distance": _mean_distance(priced, architecture, times),
         "links": {
-            "total": int(4 * routes.placement.side * (routes.placement.side - 1)),
-            "used": int(np.count_nonzero(placed.load_s)),
-            "simulated": int(links.link.size),
+            "total": 4 * side * (side - 1) * len(meshes),
+            "used": sum(int(np.count_nonzero(mesh.load_s)) for mesh in meshes),
+            "simulated": sum(int(mesh.links.link.size) for mesh in meshes),
             "delaying": sum(map(is_mesh_link, run.schedule.tasks.resources.names)),
-            "left_out": links.left_out,
+            "left_out": sum(mesh.links.left_out for mesh in meshes),
         },
-        "busiest": _busiest(priced, placed, run),
-        "tiles": _tiles(priced, placed),
+        "busiest": _busiest(priced, meshes, run),
+        "tiles": _tiles(priced, meshes[0]) if len(meshes) == 1 else None,
     }
 
 
@@ -74,20 +79,23 @@ def _mean_distance(
     }
 
 
-def _busiest(priced: Estimate, placed: PlacedMesh, run: CycleRun) -> list[dict[str, Any]]:
+def _busiest(priced: Estimate, meshes: Sequence[PlacedMesh], run: CycleRun) -> list[dict[str, Any]]:
     """The links that carry most, and the tasks whose data are most of it."""
-    routes, load_s = placed.routes, placed.load_s
+    load_s = np.stack([mesh.load_s for mesh in meshes])
     found = []
-    for link in np.argsort(-load_s, kind="stable")[:LISTED].tolist():
-        if load_s[link] <= 0:
+    for place in np.argsort(-load_s, axis=None, kind="stable")[:LISTED].tolist():
+        number, link = divmod(place, load_s.shape[1])
+        if load_s[number, link] <= 0:
             break
+        mesh = meshes[number]
+        routes = mesh.routes
         entries = np.flatnonzero(routes.link == link)
-        bits = routes.bits[entries] * placed.once[routes.task[entries]]
+        bits = routes.bits[entries] * mesh.once[routes.task[entries]]
         largest = np.argsort(-bits, kind="stable")[:LISTED]
         found.append(
             {
-                "link": link_name(link, routes.placement.side),
-                "utilisation": float(load_s[link] * run.execution.samples / run.makespan_s),
+                "link": link_name(link, routes.placement.side, mesh.chip),
+                "utilisation": float(load_s[number, link] * run.execution.samples / run.makespan_s),
                 "bits_per_sample": float(bits.sum()),
                 "tasks": {
                     priced.program.names[int(routes.task[entries[i]])]: float(bits[i])

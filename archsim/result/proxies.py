@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from archsim.architecture import Architecture
+from archsim.result.disturb import disturb_where_most_pulsed
 from archsim.simulation.estimate import Estimate
 
 _LABEL = "proxies: signal over noise, not an accuracy; `archsim accuracy` trains the network"
@@ -28,6 +29,7 @@ def proxies_section(
         return None
     table = estimate.program.matrices
     index = {name: i for i, name in enumerate(table.names)}
+    disturb = disturb_where_most_pulsed(estimate, architecture)[0]
     rows = []
     for limit in limits:
         i = index[limit["matrix"]]
@@ -36,7 +38,7 @@ def proxies_section(
             {
                 "matrix": limit["matrix"],
                 "read_snr": read_snr(architecture, float(limit["read_noise"]), splits),
-                "update_snr": update_snr(architecture, limit),
+                "update_snr": update_snr(architecture, {**limit, "disturb_per_pulse": disturb[i]}),
             }
         )
     worst_read = min(rows, key=lambda row: row["read_snr"])
@@ -77,7 +79,8 @@ def update_snr(architecture: Architecture, limit: Mapping[str, Any]) -> float | 
 
     N wanted pulses are counted at random (variance N), each step varies by its noise s (variance
     N s^2), and half-selects move the device by d steps per wanted pulse, which are taken to go one
-    way, since they draw each device to its symmetry point: N / sqrt(N (1 + s^2) + (N d)^2).  All
+    way, since they draw each device to its symmetry point: N / sqrt(N (1 + s^2) + (N d)^2).  Both are
+    those of the array of a weight that takes most pulses.  All
     wanted steps are taken to have one sign; an unpublished s counts as none.
     """
     pulses = limit["pulses_per_device_per_step"]

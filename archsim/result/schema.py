@@ -108,6 +108,7 @@ def _rounds() -> _Schema:
         rounds=_count("Rounds in which weights come to the arrays.", minimum=2),
         writing_s=_amount("Time of a step in which weights are written and read back."),
         most_writes=_count("How often the weights of a matrix are written in a step, at most."),
+        dram_bytes=_amount("DRAM kept for weights that leave the arrays."),
         round_of={
             "type": "object",
             "description": "Round of each weight matrix; null for one that is there in all.",
@@ -256,7 +257,9 @@ def _evaluation() -> _Schema:
 
 
 def _difference() -> _Schema:
+    space = "Time of it that goes back to space in the activation buffer for what waits in queues."
     return _object(
+        ("buffer_space_s", _amount(space)),
         (
             "by_component_j",
             {
@@ -379,7 +382,7 @@ def _assumption() -> _Schema:
         ("note", _text("Remark.")),
         path=_text("Dotted path of the setting."),
         value={"description": "The value that was used."},
-        source=_text("Where it comes from, or 'assumed'."),
+        source=_text("Keys of the bibliography, 'measured' (by archsim) or 'assumed'."),
     )
 
 

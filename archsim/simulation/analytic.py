@@ -13,6 +13,7 @@ and overlap between neighbouring segments, are not modelled here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping as MappingType
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from archsim.fields import FloatArray, Scalar
 from archsim.simulation.chip_spread import CHIP_LINK
-from archsim.simulation.columns import TaskCosts
+from archsim.simulation.columns import CONVERTERS, TaskCosts
 from archsim.simulation.program import IntArray, Program
 from archsim.simulation.row_blocks import blocked_finish, row_blocks
 from archsim.workload.training import TaskKind
@@ -39,6 +40,19 @@ class Segments:
     per_step: NDArray[np.bool_]
     first: IntArray
     waves: tuple[tuple[IntArray, IntArray, IntArray], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """Arrays that are written anew within a step: what waits for it, and what it keeps busy.
+
+    `waited_s` [C, S] is what each segment waits before it begins, `arrays_s` [C, M] how long the arrays of
+    each matrix are taken in a step, `shared_s` [C] how long each unit that all share is.
+    """
+
+    waited_s: FloatArray
+    arrays_s: FloatArray
+    shared_s: MappingType[str, FloatArray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +142,14 @@ def schedule(
     *,
     pipelined: bool,
     wake_s: Scalar = 0.0,
-    writing_s: FloatArray | None = None,
+    writing: Writing | None = None,
     blocks: Scalar = 1.0,
 ) -> Timeline:
     """Makespan and occupancy of a step of `batch` [C, 1] samples.
 
-    `wake_s` is what a segment in which arrays work waits for them to be switched on, `writing_s`
-    [C, S] what it waits for them to be written (None: nothing).  `blocks` is in how many blocks of
-    rows a sample's images are made.
+    `wake_s` is what a segment in which arrays work waits for them to be switched on, `writing` what
+    it waits for them to be written (None: nothing).  `blocks` is in how many blocks of rows a
+    sample's images are made.
     """
     duration = costs.main_s + costs.transfer_s
     finish = _finish(program, segments, duration, np.broadcast_to(blocks, batch.shape)[:, 0])
@@ -146,24 +160,36 @@ def schedule(
     latency = np.maximum(path, largest)
     interval = largest if pipelined else latency
     wake = _waking(program, costs, segments, wake_s)
-    writing = np.zeros_like(wake) if writing_s is None else writing_s
+    names = (*(f"arrays:{name}" for name in program.matrices.names), *costs.occupancy_s)
+    waited = np.zeros_like(wake)
     time = latency + wake + (samples - 1.0) * interval
-    if writing_s is not None:
-        time = time + writing
+    if writing is not None:
+        waited = writing.waited_s
+        time = time + waited
+        resource = _with_writing(resource, names, writing)
     return Timeline(
         makespan_s=time.sum(axis=1),
-        latency_s=latency + wake + writing,
+        latency_s=latency + wake + waited,
         interval_s=interval,
         bottleneck_s=largest,
         bottleneck=bottleneck,
-        resources=(*(f"arrays:{name}" for name in program.matrices.names), *costs.occupancy_s),
+        resources=names,
         resource_s=resource,
         finish_s=finish,
         segments=segments,
         samples=samples,
         wake_s=wake,
-        writing_s=writing,
+        writing_s=waited,
     )
+
+
+def _with_writing(resource_s: FloatArray, names: tuple[str, ...], writing: Writing) -> FloatArray:
+    """Busy times of the resources `names`, [C, R], with those of writing arrays."""
+    found = resource_s.copy()
+    found[:, : writing.arrays_s.shape[1]] += writing.arrays_s
+    for name, held in writing.shared_s.items():
+        found[:, names.index(name)] += held
+    return found
 
 
 def _finish(
@@ -274,19 +300,24 @@ def _shared_busy(
 ) -> tuple[FloatArray, FloatArray]:
     """Busy time of each of K shared units by one sample, [C, S, K], and in a step, [C, K].
 
-    Of several chips, or links, each segment has its busiest one, and so has the step.
+    Of several chips, links, or sets of converters, each segment has its busiest one, and so has the
+    step.
     """
     occupancy, segment, count = costs.occupancy_s, segments.segment, segments.count
     shared = np.zeros((samples.shape[0], count, len(occupancy)))
-    spread = costs.chips
-    if spread is None:
+    spread, sharing = costs.chips, costs.sharing
+    if spread is None and sharing is None:
         for index, held in enumerate(occupancy.values()):
             shared[:, :, index] = _sums(segment, count, held)
         return shared, np.asarray((shared * samples[:, :, None]).sum(axis=1))
     total = np.zeros((samples.shape[0], len(occupancy)))
     for c in range(samples.shape[0]):
         for index, (name, held) in enumerate(occupancy.items()):
-            if name == CHIP_LINK:
+            if sharing is not None and name == CONVERTERS:
+                busy = sharing.busy_s(held, segment, count, c)
+            elif spread is None:
+                busy = _sums(segment, count, held[[c]])[0][:, None]
+            elif name == CHIP_LINK:
                 busy = spread.busy_by_link_s(segment, count, c)
             else:
                 busy = spread.busy_by_chip_s(held, segment, count, c)

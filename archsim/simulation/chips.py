@@ -16,7 +16,8 @@ from archsim.architecture import Architecture
 from archsim.fields import FloatArray
 from archsim.mapping import Mapping
 from archsim.mapping.chips import multi_chip
-from archsim.mapping.sequence import LayerSequence, crossing_bits
+from archsim.mapping.packing import units
+from archsim.mapping.sequence import LayerSequence, crossing_bits, merged
 from archsim.simulation.chip_spread import CHIP_LINK, CHIP_LINKS, ChipSpread, LinkUse
 from archsim.simulation.columns import SHARED_RESOURCES, TaskCosts, waiting_s
 from archsim.simulation.program import IntArray, Program
@@ -97,11 +98,12 @@ def _place(
         sequence = _sequence(program, costs, home, arrays, float(width[c]), c)
         crossing, load = float(sequence.crossing_bits.sum()), float(sequence.load_s.sum())
         even = crossing / load if weigh_links and crossing and load else np.inf
-        plan = multi_chip(sequence, int(capacity[c]), even, int(chips[c]))
+        unit = np.arange(matrices) if mapping.array_of is None else units(mapping.array_of[c])
+        plan = multi_chip(merged(sequence, unit), int(capacity[c]), even, int(chips[c]))
         chip = np.repeat(np.arange(plan.chips), np.diff(plan.first))
         layer = plan.pieces.layer
-        first[c] = chip[np.searchsorted(layer, np.arange(matrices), side="left")]
-        count[c] = chip[np.searchsorted(layer, np.arange(matrices), side="right") - 1]
+        first[c] = chip[np.searchsorted(layer, unit, side="left")]
+        count[c] = chip[np.searchsorted(layer, unit, side="right") - 1]
         count[c] += 1 - first[c]
     everywhere = home < 0
     at = np.maximum(home, 0)

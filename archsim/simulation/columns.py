@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping as MappingType
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,10 +17,15 @@ from archsim.mapping import Mapping
 from archsim.simulation.chip_spread import ChipSpread
 from archsim.simulation.program import BoolArray, IntArray
 
+if TYPE_CHECKING:
+    from archsim.simulation.converter_sharing import ConverterSharing
+
 # Resources that tasks occupy, besides the array group of each matrix.
 SHARED_RESOURCES = ("vector_unit", "matrix_unit", "activation_buffer", "mesh", "dram")
 # The link to a host, for an architecture that has one.
 HOST_LINK = "host_link"
+# Sets of converters, for an architecture in which arrays share them.
+CONVERTERS = "converters"
 # Buffers of what is written line by line, for an architecture that limits them.
 LINE_WRITES = "line_writes"
 # What streams the data of a task beside its work.
@@ -53,6 +59,8 @@ class TaskCosts:
     each shared resource is.  `energy_j` is by component.  `power` is what tasks take of each power
     cap.  With several chips `shared_s` is the time on each of a task's `chips`, and on its busiest
     link.  `array_of` [C, M] is the first of the matrices that share an array (None: none do).
+    `sharing` says which sets of converters each array of a task has for `shared_s[CONVERTERS]`
+    (None: every array has its own).
     `staged`: data are moved before and after the work of a task, not beside it.
     `transfers_s` is the part of `main_s` in which the update algorithm moves weights between
     arrays, `state_bits` what it reads and writes of its digital state (None: it has neither).
@@ -69,6 +77,7 @@ class TaskCosts:
     chips: ChipSpread | None = None
     array_of: IntArray | None = None
     staged: bool = False
+    sharing: ConverterSharing | None = None
 
     @property
     def occupancy_s(self) -> dict[str, FloatArray]:
@@ -105,6 +114,7 @@ class CostColumns:
         self.main = np.zeros(self.shape)
         self.latency = np.zeros(self.shape)
         self.array = np.zeros(self.shape)
+        self.converters = np.zeros(self.shape)
         self.shared = {name: np.zeros(self.shape) for name in SHARED_RESOURCES}
         self.energy: dict[str, FloatArray] = {}
         self.transfers = np.zeros(self.shape)
@@ -134,6 +144,7 @@ def pick_place(mapping: Mapping, matrices: IntArray) -> Placement:
         blocks_per_array=pick(place.blocks_per_array, mapping, matrices),
         row_splits=pick(place.row_splits, mapping, matrices),
         col_splits=pick(place.col_splits, mapping, matrices),
+        at_once=pick(mapping.read_place.arrays_at_once, mapping, matrices),
     )
 
 

@@ -54,7 +54,7 @@ def _average_copies(
     copied = (mapping.copies > 1) & mapping.on_array & (program.matrices.updates > 0)
     if policy.sync != "average" or not copied.any():
         return
-    sync = averaging(architecture, mapping.place, batch)
+    sync = averaging(architecture, mapping.read_place, batch, mapping.copies)
     share = copied / policy.sync_interval
     build.main[:, columns] += share * sync.array_s
     build.array[:, columns] += share * sync.array_s

@@ -25,6 +25,7 @@ from archsim.simulation.columns import (
     pick_place,
     waiting_s,
 )
+from archsim.simulation.converter_sharing import with_converter_sets
 from archsim.simulation.copies import add_per_step_work
 from archsim.simulation.movement import add_digital_data, add_weight_data
 from archsim.simulation.program import IntArray, Program
@@ -57,6 +58,7 @@ def task_costs(
     staged = architecture.schedule.data == "staged"
     transfer = build.latency + waiting_s(build.shared, build.main, staged=staged)
     costs = TaskCosts(build.main, transfer, build.array, build.shared, build.energy, staged=staged)
+    costs = with_converter_sets(costs, build.converters, (program, architecture, mapping))
     if not structure(architecture).transfers:
         return costs
     return replace(costs, transfers_s=build.transfers, state_bits=build.state_bits)
@@ -92,6 +94,7 @@ def _analog_reads(
         last = np.maximum(cost.latency_s - cost.interval_s, 0.0)
         build.main[:, columns] += on * steps * (reads * interval + last)
         build.array[:, columns] += on * steps * reads * interval
+        build.converters[:, columns] += on * steps * reads * cost.converters_s
         for component, energy in cost.energy_j.items():
             build.add_energy(component, columns, on * program.vectors[columns] * energy)
 

@@ -28,7 +28,14 @@ from archsim.simulation.power import with_power_caps
 from archsim.simulation.program import BoolArray, IntArray, Program
 from archsim.simulation.pulses import pulses_by_role
 from archsim.simulation.recalibration import recalibration
-from archsim.simulation.rounds import phases_of, with_writing, writing_s, written_pulses
+from archsim.simulation.rounds import (
+    phases_of,
+    waiting_bits,
+    with_writing,
+    writing,
+    written_pulses,
+)
+from archsim.simulation.segment_copies import CopiesPriced, chooses_by_segment, segment_copies
 from archsim.simulation.side_by_side import row_of, side_by_side
 from archsim.simulation.static import static_energy_j
 from archsim.workload.training import TaskKind
@@ -44,6 +51,7 @@ class Estimate:
     `pulses_by_role`, and `state` what the update algorithm keeps digitally.
     `recalibration_s` [C] is the part of the step in which references are set again.
     `stored_bits` [C] is what is kept at once between tasks, `spilled_share` [C] the part in DRAM.
+    `waiting_bits` [C] is DRAM kept for weights that are not on the arrays all the time.
     `fits` says whether the arrays suffice; where they do not, times and energies are meaningless.
     """
 
@@ -62,6 +70,7 @@ class Estimate:
     area_m2: FloatArray
     stored_bits: FloatArray
     spilled_share: FloatArray
+    waiting_bits: FloatArray
     staleness_samples: FloatArray
     pulses_per_step: FloatArray
     pulses_by_role: MappingType[Role, FloatArray]
@@ -111,6 +120,12 @@ def estimate(
         choices = [[row_of(priced, next(rows)) for _ in mappings] for mappings in candidates]
     else:
         choices = [[price(mapping) for mapping in mappings] for mappings in candidates]
+    if chooses_by_segment(architecture):
+
+        def between(known: CopiesPriced) -> FloatArray:
+            return segment_copies(program, architecture, at_once, known, batch)
+
+        choices = [_with_copies(between, same_units, price) for same_units in choices]
     by_unit = [_fastest(same_units, price) for same_units in choices]
     return _totals(program, architecture, _cheapest(by_unit, price), batch)
 
@@ -143,9 +158,9 @@ def _price(
     uncapped = spread_over_minibatches(uncapped, program, architecture.schedule.accumulate)
     gating = architecture.chip.power_gating
     wake_s = 0.0 if gating is None else gating.wake_s
-    writing = None
+    anew = None
     if phase is not None:
-        writing = writing_s(program, architecture, mapping, segments, phase)
+        anew = writing(program, architecture, mapping, segments, phase)
 
     def timed(costs: TaskCosts) -> Timeline:
         return schedule(
@@ -155,7 +170,7 @@ def _price(
             batch,
             pipelined=pipelined,
             wake_s=wake_s,
-            writing_s=writing,
+            writing=anew,
             blocks=architecture.schedule.row_blocks,
         )
 
@@ -164,7 +179,9 @@ def _price(
         if mapping.array_of is not None:
             costs = replace(costs, array_of=mapping.array_of)
         costs = with_power_caps(costs, program, architecture, mapping)
-        return costs if phase is None else with_writing(costs, program, architecture, mapping)
+        return (
+            costs if phase is None else with_writing(costs, program, architecture, mapping, hop_m)
+        )
 
     spread: ChipSpread | None = None
     for other in ways_of_cutting(program, architecture, mapping, uncapped):
@@ -204,6 +221,32 @@ def _fastest(choices: list[_Priced], price: Callable[[Mapping], _Priced]) -> _Pr
     """Of several numbers of copies, the fastest that fits for each configuration."""
     cost = [np.where(c.fits, c.timeline.makespan_s, np.inf) for c in choices]
     return _best(choices, cost, price)
+
+
+def _with_copies(
+    choose: Callable[[CopiesPriced], FloatArray],
+    choices: list[_Priced],
+    price: Callable[[Mapping], _Priced],
+) -> list[_Priced]:
+    """The choices, and the copies that `choose` makes of the fastest where one chip holds all at once.
+
+    The first of the choices has one copy of each matrix.
+    """
+    one = choices[0].mapping
+    alone = one.chips == 1
+    if one.round_of is not None:
+        alone = alone & (one.round_of <= 0).all(axis=1)
+    if not alone.any():
+        return choices
+    times = np.stack([np.where(c.fits, c.timeline.makespan_s, np.inf) for c in choices])
+    best, rows = times.argmin(axis=0), np.arange(times.shape[1])
+    copies = np.stack([c.mapping.copies for c in choices])[best, rows]
+    array_s = np.stack([c.costs.array_s for c in choices])[best, rows]
+    found = choose(CopiesPriced(one, choices[0].costs, copies, array_s))
+    found = np.where(alone[:, None], found, copies)
+    if (found == copies).all():
+        return choices
+    return [*choices, price(replace(one, copies=found))]
 
 
 def _cheapest(choices: list[_Priced], price: Callable[[Mapping], _Priced]) -> _Priced:
@@ -263,7 +306,7 @@ def _totals(
     step_s = timeline.makespan_s + again.seconds
     pulses = pulses_by_role(architecture, program, mapping, batch)
     if mapping.round_of is not None:
-        anew = written_pulses(architecture, mapping)
+        anew = written_pulses(program, architecture, mapping)
         pulses = {role: taken + anew for role, taken in pulses.items()}
     static = static_energy_j(program, architecture, mapping, costs, timeline, again.seconds)
     available = np.broadcast_to(
@@ -286,6 +329,7 @@ def _totals(
         area_m2=np.asarray(sum(areas.values())),
         stored_bits=chosen.kept.stored_bits,
         spilled_share=chosen.kept.spilled_share,
+        waiting_bits=waiting_bits(program, architecture, mapping),
         staleness_samples=_staleness(architecture, program, timeline, batch),
         pulses_per_step=np.maximum.reduce(list(pulses.values())),
         pulses_by_role=pulses,

@@ -177,7 +177,9 @@ def _second_pass(program: Program, segments: Segments) -> FloatArray:
 def live_samples(draft: Timeline, batch: FloatArray) -> FloatArray:
     """Samples on their way at once, [C, 1]: the most over the segments."""
     tiny = np.finfo(np.float64).tiny
-    ways = np.ceil(draft.latency_s / np.maximum(draft.interval_s, tiny))
+    # No sample is on its way while arrays are written.
+    latency_s = draft.latency_s - draft.writing_s
+    ways = np.ceil(latency_s / np.maximum(draft.interval_s, tiny))
     steps = draft.segments.per_step
-    ways = np.where(steps[None, :] | (draft.latency_s <= 0), 1.0, ways)
+    ways = np.where(steps[None, :] | (latency_s <= 0), 1.0, ways)
     return np.asarray(np.minimum(ways.max(axis=1, keepdims=True, initial=1.0), batch))

@@ -26,6 +26,7 @@ from archsim.mapping.flows import (
     Transfers,
     copy_chains,
     entries,
+    leaving,
     multicasts,
     reductions,
     within_copies,
@@ -85,14 +86,37 @@ def mesh_routes(
     `architecture` is that configuration, `samples` its minibatch.  Raises `DoesNotFit` if the arrays
     do not suffice.
     """
+    data = weight_data(program, architecture, mapping)
+    return routed(program, architecture, mapping, samples, data, {})
+
+
+def routed(
+    program: Program,
+    architecture: Architecture,
+    mapping: Mapping,
+    samples: int,
+    data: WeightData,
+    known: dict[tuple[bytes, ...], TilePlacement],
+) -> MeshRoutes:
+    """Route those of `data` that matrices which `mapping` has on arrays take or give.
+
+    What comes from other matrices than these, or goes to them, has no way here, unless `data` says
+    that it enters or leaves.  `known` are placements of equal arrays with equal traffic, to which that
+    of these is added.
+    """
     side, arrays = int(lone(architecture.mesh.side)), int(lone(architecture.tile.arrays))
     copies = np.where(mapping.arrays_needed > 0, mapping.copies, 0.0)[0]
     layout = lay_out(mapping.arrays_needed[0], copies, arrays, side * side)
-    data = _data(program, architecture, mapping)
     weights = _weights(program, architecture, mapping, samples)
     between = Traffic(data.transfers.source, data.transfers.target, data.transfers.bits).merged()
     traffic = _with_chains(copy_traffic(layout, between), layout, weights / samples)
-    placement = _PLACED_BY[architecture.mapping.placement](layout, traffic, side)
+    pieces = (layout.piece_slot, layout.piece_arrays, layout.piece_copy)
+    alike = tuple(
+        column.tobytes() for column in (*pieces, traffic.source, traffic.target, traffic.bits)
+    )
+    if alike not in known:
+        known[alike] = _PLACED_BY[architecture.mapping.placement](layout, traffic, side)
+    placement = known[alike]
     slices = Slices(layout, placement, *_grids(mapping))
     matrices = np.flatnonzero(weights)
     owners = program.closing[matrices]
@@ -103,6 +127,7 @@ def mesh_routes(
     sums = [
         (reductions(slices, data.summed, data.sums, data.from_rows), data.summing),
         (copy_chains(layout, placement, matrices, weights[matrices]), owners),
+        (leaving(slices, data.leaves, side), data.leaving),
     ]
     ways = [_ways(program.size, side, part) for part in (inputs, sums)]
     links = 4 * side * side
@@ -151,10 +176,15 @@ _PLACED_BY: dict[
 
 
 @dataclass(frozen=True, slots=True)
-class _Data:
-    """What weight tasks take in and sum, and the program's task that pays for each."""
+class WeightData:
+    """What weight tasks take in, sum and send away, and the program's task that pays for each.
+
+    `giver` is the task from which each of `transfers` comes.  `entries` come from the edge of the mesh,
+    `leaves` go there.
+    """
 
     transfers: Transfers
+    giver: IntArray
     taker: IntArray
     entries: Entries
     enters: IntArray
@@ -162,9 +192,12 @@ class _Data:
     sums: FloatArray
     from_rows: BoolArray
     summing: IntArray
+    leaves: Entries
+    leaving: IntArray
 
 
-def _data(program: Program, architecture: Architecture, mapping: Mapping) -> _Data:
+def weight_data(program: Program, architecture: Architecture, mapping: Mapping) -> WeightData:
+    """The data of all matrices on arrays, wherever these are; nothing leaves the mesh."""
     numbers = architecture.numbers
     width = lone(numbers.activation_bits)
     on = _on_arrays(program, mapping)
@@ -194,8 +227,10 @@ def _data(program: Program, architecture: Architecture, mapping: Mapping) -> _Da
     entering = Entries(held[enters], left[outside], split.columns[outside], every[enters])
     sums = program.output_elements * lone(numbers.partial_sum_bits)
     summing = np.flatnonzero(on & ~program.of_kind(TaskKind.WEIGHT_GRADIENT) & (sums > 0))
-    return _Data(
+    nothing, none = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_)
+    return WeightData(
         transfers=transfers,
+        giver=split.task[found.source],
         taker=taker,
         entries=entering,
         enters=enters,
@@ -203,6 +238,8 @@ def _data(program: Program, architecture: Architecture, mapping: Mapping) -> _Da
         sums=sums[summing],
         from_rows=program.transposed[summing],
         summing=summing,
+        leaves=Entries(nothing, np.zeros(0), none, none),
+        leaving=nothing,
     )
 
 

@@ -38,7 +38,7 @@ def programming(architecture: Architecture, mapping: Mapping) -> Programming:
     references set, one after the other; a fast array that is read against its symmetry points is
     led to them by alternating pulses on all of its devices.
     """
-    scheme, place = architecture.programming, mapping.place
+    scheme, place = architecture.programming, mapping.read_place
     copies = mapping.copies * mapping.on_array
     arrays = arrays_per_weight(architecture)
     calibration_s, calibration_j = calibration(architecture, mapping)

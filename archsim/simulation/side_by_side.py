@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from archsim.mapping import Mapping
 from archsim.simulation.analytic import Segments
 from archsim.simulation.chip_spread import ChipSpread
+from archsim.simulation.converter_sharing import ConverterSharing
 
 Value = TypeVar("Value")
 
@@ -70,6 +71,11 @@ def _(value: dict, row: int) -> dict[Any, Any]:  # type: ignore[type-arg]
 def _(value: ChipSpread, row: int) -> ChipSpread:
     own = {name: _row(getattr(value, name), row) for name in _BY_ROW}
     return replace(value, **own, links=(value.links[row],))
+
+
+@_row.register
+def _(value: ConverterSharing, row: int) -> ConverterSharing:
+    return ConverterSharing(_row(value.user, row), (value.arrays[row],), (value.names[row],))
 
 
 @_row.register

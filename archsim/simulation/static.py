@@ -76,7 +76,7 @@ def _array_seconds(
     """Arrays times the seconds that they are switched on, and arrays that are switched on, [C].
 
     The arrays of a matrix are on in every segment in which they work; they stay on from one such
-    segment to the next.
+    segment to the next, also past segments that take no time.
     """
     times = segment_times(timeline)
     works = working_segments(program, costs, timeline.segments)
@@ -84,10 +84,12 @@ def _array_seconds(
         works = _shared_work(works, mapping.array_of)
     arrays = mapping.arrays
     on_s = np.einsum("cs,csm,cm->c", times, works, arrays)
-    before = np.zeros_like(works)
-    before[:, 1:] = works[:, :-1]
-    woken = np.einsum("csm,cm->c", works & ~before, arrays)
-    return np.asarray(on_s), np.asarray(woken)
+    woken = np.zeros(arrays.shape[0])
+    before = np.zeros_like(works[:, 0])
+    for s in range(works.shape[1]):
+        woken += ((works[:, s] & ~before) * arrays).sum(axis=1)
+        before = np.where(times[:, s, None] > 0, works[:, s], before | works[:, s])
+    return np.asarray(on_s), woken
 
 
 def _shared_work(works: NDArray[np.bool_], array_of: IntArray) -> NDArray[np.bool_]:

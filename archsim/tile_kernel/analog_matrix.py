@@ -22,12 +22,14 @@ from archsim.tile_kernel.algorithms import (
     create,
     learn,
     program,
+    read_roles,
     read_weights,
 )
-from archsim.tile_kernel.algorithms.contract import LearnReport
+from archsim.tile_kernel.algorithms.contract import LearnReport, read_lines
 from archsim.tile_kernel.arrays import F32, finite
 from archsim.tile_kernel.drift import kept_share, relax
 from archsim.tile_kernel.ir_drop import IrDrop, WireLosses, wire_losses
+from archsim.tile_kernel.line_writes import write_change
 from archsim.tile_kernel.matrix_statistics import (
     DeviceStatistics,
     MatrixStatistics,
@@ -228,16 +230,8 @@ class AnalogMatrix:
         """
         inputs = self.tiling.inputs_of(finite("x", x), Direction.FORWARD)
         errors = self.tiling.inputs_of(finite("error", error), Direction.TRANSPOSED, "error")
-        parameters = self.parameters
-        step = Step(
-            inputs.swapaxes(0, 1),
-            errors.swapaxes(0, 1),
-            learning_rate / parameters.weight_scale,
-            parameters.update,
-            self.rng,
-            parameters.transfer,
-            self._losses_of_transfer,
-        )
+        scale = self.parameters.weight_scale
+        step = self._step(inputs.swapaxes(0, 1), errors.swapaxes(0, 1), learning_rate / scale)
         report = learn(self.algorithm, self._state, step)
         vectors = inputs.shape[1]
         self._totals += MatrixTotals(
@@ -248,6 +242,45 @@ class AnalogMatrix:
         )
         self._age_s = 0.0
         return report
+
+    def _step(self, x: F32, error: F32, learning_rate: float) -> Step:
+        """A step of the algorithm; `x` [batch, tile, row], `error` [batch, tile, col]."""
+        parameters = self.parameters
+        return Step(
+            x,
+            error,
+            learning_rate,
+            parameters.update,
+            self.rng,
+            parameters.transfer,
+            self._losses_of_transfer,
+        )
+
+    def read_out(self) -> dict[str, F32]:
+        """Device weights [tile, row, col] of each array that reads go through, row by row.
+
+        By role, as transfers read lines: through converter, noise and wires, or exactly where
+        `parameters.transfer` is None.
+        """
+        nothing = np.empty((0, 0, 0), dtype=np.float32)
+        step = self._step(nothing, nothing, 0.0)
+        rows = np.arange(self.tiling.shape[1], dtype=np.intp)
+        arrays = self._arrays()
+        return {
+            role: np.array(read_lines(arrays[role].weights, rows, step, role))
+            for role in read_roles(self.algorithm)
+        }
+
+    def move(self, changes: Mapping[str, F32]) -> None:
+        """Add `changes` [tile, row, col] to the device weights of the arrays, by role, row by row.
+
+        See `write_change`; half-selected devices are disturbed as by updates.  Lines that no weight
+        lies on are not written.
+        """
+        for role, change in changes.items():
+            used = self.tiling.split(self.tiling.join(change))
+            write_change(self._arrays()[role], used, self.parameters.update, self.rng)
+        self._age_s = 0.0
 
     def end_of_minibatch(self, elapsed_s: float = 0.0) -> None:
         """Let bounds wander, and `elapsed_s` pass: devices drift from their last update on.

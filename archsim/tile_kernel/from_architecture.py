@@ -60,7 +60,7 @@ def ir_drop(crossbar: Crossbar, direction: Direction) -> IrDrop | None:
     both directions there.  A doubled one has drivers at one end and converters at the other, which
     is an assumption: the transposed read then drives and senses the far ends.
     """
-    loading = float(crossbar.array.cell_resistance_ohm) * float(
+    loading = float(crossbar.wired.cell_resistance_ohm) * float(
         limits.weight_conductance_siemens(crossbar)
     )
     if loading == 0:

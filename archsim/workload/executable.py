@@ -34,7 +34,7 @@ from archsim.workload.executable_types import (
 from archsim.workload.numerics.covers import Network
 from archsim.workload.numerics.flattening import Flat, flat_of
 from archsim.workload.numerics.values import Constants
-from archsim.workload.onnx_reader.binding import declared_inputs, symbol_of_batch
+from archsim.workload.onnx_reader.binding import declared_inputs
 from archsim.workload.onnx_reader.loading import load_model, load_with_elements
 from archsim.workload.onnx_reader.nodes import Node
 from archsim.workload.onnx_reader.reader import Bindings, Understood, understood
@@ -141,7 +141,7 @@ class _Assembly:
 
     def _inputs(self) -> Iterator[GraphInput]:
         declared = declared_inputs(self._known.model.graph)
-        batch = symbol_of_batch(declared)
+        batch = self._known.batch_symbol
         for entry in declared:
             info = self._workload.tensors[entry.name]
             dimensions = entry.dimensions or info.shape
@@ -154,7 +154,7 @@ class _Assembly:
     def _shape(self, name: str) -> tuple[int | None, ...]:
         """An output's shape, free where the file says that it is the batch, or leads with it."""
         shape = self._workload.tensors[name].shape
-        batch = symbol_of_batch(declared_inputs(self._known.model.graph))
+        batch = self._known.batch_symbol
         if not batch:
             return shape
         found = next(v for v in self._known.model.graph.output if v.name == name)

@@ -32,17 +32,18 @@ class NetworkSpec(Component):
 
 
 class MlpSpec(NetworkSpec):
-    """A multilayer perceptron: `widths` from the input to the output."""
+    """A multilayer perceptron: `widths` from the input to the output; `activation` between layers."""
 
     kind: Literal["mlp"] = "mlp"
     widths: Annotated[tuple[Count, ...], Field(min_length=2)] = (784, 256, 128, 10)
-    activation: Literal["relu", "tanh", "sigmoid"] = "relu"
+    activation: Literal["relu", "tanh", "sigmoid", "none"] = "relu"
+    bias: bool = True
 
     def build(self, name: str) -> onnx.ModelProto:
         """Write the network as an ONNX model."""
         from archsim.workload.builders.mlp import mlp
 
-        return mlp(name, widths=self.widths, activation=self.activation)
+        return mlp(name, widths=self.widths, activation=self.activation, bias=self.bias)
 
 
 class LenetSpec(NetworkSpec):

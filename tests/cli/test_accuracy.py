@@ -88,8 +88,28 @@ def test_documents_of_a_training(archsim_here: Runner, recipe: Path, tmp_path: P
     assert (folder / "accuracy.svg").read_text(encoding="utf-8").startswith("<svg")
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     assert result["accuracy"]["analog"]["final"] == document["analog"]["final"]
-    measured = {row["path"]: row for row in result["assumptions"]}["update.pulses_per_sample"]
-    assert measured["note"].startswith("measured in training")
+    listed = {row["path"]: row for row in result["assumptions"]}
+    measured = listed["update.pulses_per_sample"]
+    run = (
+        "in training mlp-digits by archsim accuracy: recipe short, 3 epochs of digits, seeds 0 to 1"
+    )
+    assert {
+        path: row["note"] for path, row in listed.items() if row["source"] == "measured"
+    } == dict.fromkeys(
+        (
+            "read.mean_abs_input",
+            "read.mean_square_input",
+            "read.repeats",
+            "update.pulses_per_sample",
+        ),
+        run,
+    )
+    again = archsim_here("run", "mlp-digits", "--arch", "o/architecture.yaml", "--json").json
+    kept = {row["path"] for row in again["assumptions"] if row["source"] == "measured"}
+    assert "update.pulses_per_sample" in kept
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "4 were measured in training" in page
+    assert page.count('<svg class="xy"') == 4
     activity = document["activity"]
     assert float(measured["value"]) == pytest.approx(activity["pulses_per_sample"], rel=1e-3)
     assert not (folder / CHECKPOINT_FILE).exists()
@@ -215,4 +235,47 @@ def test_a_stopped_training_goes_on_to_the_same_result(
     assert "--resume" in refused.err
     again = archsim_here(*words, "--resume")
     assert again.code == 0
+    assert "Going on from what is stored in cut: " in again.err
     assert stable(again.json) == stable(whole.json)
+
+
+def test_resuming_says_what_it_does(archsim_here: Runner, recipe: Path) -> None:
+    """From the beginning where nothing is stored; a training that has ended is not replaced."""
+    words = asked(recipe, "--out", "o", "--gpu", "none", "--seeds", "1", "--epochs", "1")
+    first = archsim_here(*words, "--resume")
+    assert first.code == 0
+    assert "Nothing is stored in o to go on with: training starts from the beginning." in first.err
+    before = Path("o/accuracy.json").read_bytes()
+    second = archsim_here(*words, "--resume")
+    assert second.code == 2
+    assert "the training stored there has ended" in second.err
+    assert Path("o/accuracy.json").read_bytes() == before
+
+
+def test_the_schedule_that_is_priced_is_the_one_that_trains(
+    archsim_here: Runner, recipe: Path
+) -> None:
+    """Gathered minibatches, late samples and averaged copies, each in the notes; bits differ."""
+    stated = '{replication: stated, copies: [{matrix: "fc1.*", number: 2}]}'
+    chip = recipe.with_name("chip.yaml")
+    chip.write_text(f"extends: protonic_256\nmapping: {stated}\n", encoding="utf-8")
+    copies = recipe.with_name("copies.yaml")
+    text = recipe.read_text(encoding="utf-8").replace("300", "60").replace("10 ms", "60 s")
+    recipe.write_text(text, encoding="utf-8")
+    copies.write_text(f"{text}tiles: {{copies: mapped}}\n", encoding="utf-8")
+    base = ("--gpu", "none", "--seeds", "1", "--epochs", "1", "--json")
+    plain = archsim_here(*asked(recipe, *base, "--out", "plain")).json
+    cases = {
+        "accumulate": (recipe, ("--set", "schedule.accumulate=4"), "4 minibatches share an update"),
+        "immediate": (recipe, ("--set", "schedule.update=immediate"), "samples late"),
+        "copies": (copies, (), "averaged: 2 of fc1.weight"),
+    }
+    for name, (given, more, said) in cases.items():
+        words = asked(given, *base, *more, "--out", name)
+        if name == "copies":
+            words = tuple(str(chip) if word == "protonic_256" else word for word in words)
+        found = archsim_here(*words)
+        assert found.code == 0, found.err
+        assert any(said in note for note in found.json["notes"]), found.json["notes"]
+        assert found.json["analog"]["curve"] != plain["analog"]["curve"]
+        assert found.json["float32"]["curve"] == plain["float32"]["curve"]

@@ -27,6 +27,16 @@ def test_every_number_appears_once_with_its_source(load_toy) -> None:
     }
 
 
+def test_a_measured_number_is_neither_cited_nor_assumed(load_toy) -> None:
+    """It says `measured`, with the note that names the run; and somebody vouches for it."""
+    loaded = load_toy(
+        "child", 'extends: base\nsources: {adc.rate: "measured: of net, seeds 0 to 2"}\n'
+    )
+    row = next(a for a in assumptions(loaded) if a.path == "adc.rate")
+    assert (row.source, row.note, row.references) == ("measured", "of net, seeds 0 to 2", ())
+    assert "adc.rate" not in unsourced(loaded)
+
+
 def test_unsourced_lists_dimensioned_numbers_that_nobody_vouches_for(load_toy) -> None:
     """`assumed` is an answer, silence is not; plain numbers and defaults are not asked for."""
     loaded = load_toy(

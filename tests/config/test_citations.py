@@ -8,13 +8,17 @@ from archsim.config.nodes import Source
 
 
 def test_each_form_of_a_source(load_toy) -> None:
-    """A key, several keys, assumed with and without a reason, and keys with a note."""
+    """A key, several keys, assumed or measured with and without a note, and keys with a note."""
     loaded = load_toy(
         "all",
         """\
         device: {kind: linear, pulse: 5 ns, range: 1e-7}
         adc: {bits: 8, rate: 1 MHz, leakage: 1 uW, margin: 1 V}
+        stages: [{bits: 3, rate: 1 kHz, margin: 2 V}]
         sources:
+          stages.0.bits: measured
+          stages.0.rate: "measured: in a run: of mine"
+          stages.0.margin: {measured: in another}
           device.pulse: a.b
           device.range: [a.b, c]
           adc.bits: assumed
@@ -30,7 +34,15 @@ def test_each_form_of_a_source(load_toy) -> None:
         "adc.rate": Source(note="because: reasons"),
         "adc.leakage": Source(note="a guess"),
         "adc.margin": Source(("a",), "half of it"),
+        "stages.0.bits": Source(measured=True),
+        "stages.0.rate": Source(note="in a run: of mine", measured=True),
+        "stages.0.margin": Source(note="in another", measured=True),
     }
+    assert [p for p, s in loaded.sources.items() if s.assumed] == [
+        "adc.bits",
+        "adc.rate",
+        "adc.leakage",
+    ]
 
 
 def test_sources_of_a_nested_file_speak_of_its_block(load_toy) -> None:

@@ -22,6 +22,8 @@ CHILD = """\
       adc.bits: {ref: [a, b], note: "two: halves"}
       pitches: assumed
       stages.0.rate: c
+      stages.0.bits: "measured: in one run"
+      extra.on.bits: measured
     """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,19 @@ def test_the_interval_is_that_of_the_paired_t_test() -> None:
     expected = stats.ttest_rel(one, other).confidence_interval(0.95)
     assert (found.low, found.high) == (close(expected.low), close(expected.high))
     assert mean_of([0.5]).low is None
+
+
+def test_no_interval_of_an_accuracy_promises_more_than_all_answers_right() -> None:
+    """Two seeds far apart: Student's interval of the mean leaves 0 to 1, what is reported does not."""
+    plan = small_plan(epochs=1, seeds=2)
+    runs = carry_out(plan)
+    far = [
+        replace(run, curve=tuple(replace(p, accuracy=0.1 + 0.8 * run.seed) for p in run.curve))
+        for run in runs
+    ]
+    assert mean_of([0.1, 0.9]).low == pytest.approx(0.5 - 12.706 * 0.4, rel=1e-3)
+    section = accuracy_section(plan, far, None, None, None)
+    assert section["analog"]["final_ci"] == [0.0, 1.0]
 
 
 def test_measured_activities_are_those_of_the_data() -> None:

@@ -18,6 +18,7 @@ from archsim.workload.builders.lenet import lenet
 from archsim.workload.builders.mlp import mlp
 from archsim.workload.executable import executable
 from tests.closeness import close
+from tests.cotraining import by_torch
 from tests.cotraining.plans import small_plan
 
 pytestmark = pytest.mark.torch
@@ -28,21 +29,11 @@ def mlp_by_torch(f: Any, p: Mapping[str, Any], x: Any) -> Any:
     return f.linear(hidden, p["fc2.weight"], p["fc2.bias"])
 
 
-def lenet_by_torch(f: Any, p: Mapping[str, Any], x: Any) -> Any:
-    for name, padding in (("conv1", 2), ("conv2", 0)):
-        x = f.conv2d(x, p[f"{name}.weight"], p[f"{name}.bias"], padding=padding).relu()
-        x = f.max_pool2d(x, 2)
-    x = x.flatten(1)
-    for name in ("fc1", "fc2"):
-        x = f.linear(x, p[f"{name}.weight"], p[f"{name}.bias"]).relu()
-    return f.linear(x, p["fc3.weight"], p["fc3.bias"])
-
-
 NETWORKS: dict[str, tuple[Callable[[], Any], Callable[[Any, Mapping[str, Any], Any], Any]]] = {
     "mlp": (lambda: mlp("mlp", widths=(784, 20, 10), activation="relu"), mlp_by_torch),
     "lenet": (
         lambda: lenet("lenet", classes=10, activation="relu", pooling="max"),
-        lenet_by_torch,
+        by_torch.lenet,
     ),
 }
 

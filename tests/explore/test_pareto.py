@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archsim.explore.pareto import pareto_mask
+from archsim.explore.pareto import near_mask, pareto_mask
 
 # Few distinct values make ties and duplicates common.
 COST = st.one_of(
@@ -48,6 +48,22 @@ def by_definition(costs: np.ndarray) -> list[bool]:
 def test_front_is_what_nothing_dominates(costs: np.ndarray) -> None:
     """A point is on the front if and only if no other usable point dominates it."""
     assert pareto_mask(costs).tolist() == by_definition(costs)
+
+
+@given(cost_tables(), st.floats(0.0, 3.0))
+def test_what_a_better_number_would_bring_to_the_front_is_near_it(
+    costs: np.ndarray, better: float
+) -> None:
+    """By the definition: each point in turn with its hoped numbers among all others as they are."""
+    hoped = costs - better
+    expected = []
+    for i in range(len(costs)):
+        changed = costs.copy()
+        changed[i] = hoped[i]
+        expected.append(by_definition(changed)[i])
+    found = near_mask(costs, hoped)
+    assert found.tolist() == expected
+    assert (found | ~pareto_mask(costs)).all()
 
 
 @given(cost_tables(), st.randoms(use_true_random=False))

@@ -35,6 +35,7 @@ CASES: dict[str, dict[str, Any]] = {
     "long lines": {"array.rows": 4096, "array.cols": 4096, "mesh.side": 2},
     "fast pulses": {"read.time_step": "0.01 ps"},
     "fine node": {"adc.node": "7 nm"},
+    "faults": {"array.faults": {"device": 1e-4}, "array.spare_cols": 2},
     "large chip": {"mesh.side": 40},
     "hot chip": {"chip.cooling_limit": "1 W/m^2"},
     "small pumps": {

@@ -91,7 +91,8 @@ def test_a_workload_inherits_the_studys_batch() -> None:
     ("changes", "says"),
     [
         ({"sampler": {"kind": "sobol"}}, "'sobol' is not available in this version"),
-        ({"fidelity": {"pareto": "cycle"}}, "'cycle' is not available in this version"),
+        ({"fidelity": {"pareto": "cyclic"}}, "'analytic' or 'cycle'"),
+        ({"fidelity": {"near": 1.5}}, "at most 1"),
         ({"objectives": {"speedup": "max"}}, "no `gpu` is given"),
         ({"objectives": {"speed": "max"}}, "Did you mean 'speedup'?"),
         ({"space": {}}, "at least 1"),

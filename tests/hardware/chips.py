@@ -55,7 +55,8 @@ CHANGES: dict[str, dict[str, Any]] = {
             "settling_bits": 9,
         }
     },
-    "registers": {"periphery.registers": {"node": "22 nm", "input_words": 2, "output_bits": 16}},
+    "wide registers": {"periphery.registers": {"output_bits": 16}},
+    "no registers": {"periphery.registers": None},
     "digital tables": {
         "vector_unit.lane_area": None,
         "vector_unit.lane": {"precision": "fp16", "node": "22 nm", "registers": 32},

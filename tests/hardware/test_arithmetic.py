@@ -14,7 +14,7 @@ from archsim.config.loading import load
 from archsim.config.overriding import override
 from archsim.config.references import load_references
 from archsim.errors import InputError
-from archsim.hardware.crossbar import Direction, Placement
+from archsim.hardware.crossbar import Direction, Placement, PulseStatistics
 from archsim.hardware.digital import MatrixUnit
 from archsim.hardware.digital.arithmetic import TABLE, Arithmetic, digit_recurrence_cycles
 from archsim.hardware.digital.matrix_unit import MacCell
@@ -117,9 +117,9 @@ def test_line_registers_take_their_bits_in_energy_area_and_leakage() -> None:
     """Counts times costs, by hand, for a full array read once."""
     change = {"periphery.registers": {"node": "22 nm", "input_words": 2, "output_bits": 16}}
     with_them = override(PROTONIC, change).value.crossbar
-    without = PROTONIC.value.crossbar
+    without = override(PROTONIC, {"periphery.registers": None}).value.crossbar
     one = Registers(node_m=22e-9)
-    rows, weights = 256, 128
+    rows, weights, cols = 256, 128, 256
     place = Placement(
         inputs=float(rows), outputs=float(weights), blocks=1.0, blocks_per_array=1.0,
         row_splits=1.0, col_splits=1.0,
@@ -129,9 +129,27 @@ def test_line_registers_take_their_bits_in_energy_area_and_leakage() -> None:
     assert float(read["input_registers"]) == close(rows * 7 * float(one.bit_energy_j))
     assert float(read["output_registers"]) == close(weights * 16 * float(one.bit_energy_j))
     assert {name: float(read[name]) for name in before} == {n: float(before[n]) for n in before}
+    pulses = PulseStatistics(
+        probability_x=0.1, probability_error=0.1, input_signs=1.0, error_signs=2.0
+    )
+    update = with_them.update_cost(place, pulses).energy_j
+    idle = without.update_cost(place, pulses).energy_j
+    assert float(update["input_registers"]) == close((rows + cols) * 7 * float(one.bit_energy_j))
+    assert {name: float(update[name]) for name in idle} == {n: float(idle[n]) for n in idle}
     area, leakage = with_them.area_by_component_m2(), with_them.leakage_by_component_w(0.0)
     # Both sides are driven and sensed: rows and columns forward, columns and rows transposed.
     bits = {"input_registers": 512 * 2 * 7, "output_registers": (weights + rows) * 16}
     for name, number in bits.items():
         assert float(area[name]) == close(number * float(one.bit_area_m2))
         assert float(leakage[name]) == close(number * float(one.bit_leakage_w))
+
+
+def test_a_result_has_the_bits_of_its_converter_unless_it_says_otherwise() -> None:
+    same, wide = (
+        override(PROTONIC, {"periphery.registers": {"node": "22 nm", **bits}, "adc.bits": 7})
+        for bits in ({}, {"output_bits": 14})
+    )
+    areas = [
+        float(one.value.crossbar.area_by_component_m2()["output_registers"]) for one in (same, wide)
+    ]
+    assert areas[1] == close(2 * areas[0])

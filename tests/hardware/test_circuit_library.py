@@ -19,6 +19,7 @@ from archsim.config.overriding import override
 from archsim.errors import InputError
 from archsim.fields import stack
 from archsim.hardware.crossbar import Crossbar, Direction, Placement, PulseStatistics
+from archsim.hardware.limits import ir_drop, settling_ratios
 from archsim.simulation.estimate import Estimate, estimate
 from archsim.simulation.program import lower
 from archsim.workload.training import TrainingOptions, training_graph
@@ -163,6 +164,29 @@ def test_access_transistors_take_away_channels_and_half_selects_and_take_area() 
     assert sum(map(float, areas[1].values())) > sum(map(float, areas[0].values()))
     # Larger cells have longer wires.
     assert access.array.cell_resistance_ohm > plain.array.cell_resistance_ohm
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_drive_circuits_in_the_cells_make_lines_longer(gated: bool) -> None:
+    """By hand: a cell of 0.2 um with 0.5 um^2 of circuits is as large as one of their summed area."""
+    changes = ACCESS if gated else {}
+    side_m = (0.2e-6**2 + 0.5e-12) ** 0.5
+    driven = override(PROTONIC, changes | CHANGES["current drive"]).value.crossbar
+    spaced = override(PROTONIC, changes | {"array.cell_pitch": f"{side_m * 1e6} um"}).value.crossbar
+    plain = override(PROTONIC, changes).value.crossbar
+    for line in ("row_line_f", "column_line_f"):
+        found = float(np.asarray(getattr(driven, line)()))
+        assert found == close(float(np.asarray(getattr(spaced, line)())))
+        assert found > float(np.asarray(getattr(plain, line)()))
+    assert float(ir_drop(driven)) == close(float(ir_drop(spaced)))
+    ratios = settling_ratios(spaced)
+    assert {name: float(r) for name, r in settling_ratios(driven).items()} == close(
+        {name: float(r) for name, r in ratios.items()}
+    )
+    # The circuits are an area of their own; the cells under them stay as they are.
+    areas = [one.area_by_component_m2() for one in (driven, plain)]
+    assert float(areas[0]["array_devices"]) == close(float(areas[1]["array_devices"]))
+    assert float(areas[0]["drive_circuits"]) == close(256 * 256 * 0.5e-12)
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,24 @@ def test_copies_are_never_worse_than_none(table: list[tuple[float, ...]], extra:
     assert bottleneck(stages, balance_bottleneck(stages)) <= bottleneck(stages, none) * (1 + 1e-12)
 
 
+def test_copies_keep_to_the_budget_where_they_share_next_to_nothing() -> None:
+    """A bound on a stage of which a millionth is shared tells copies apart by its last digits."""
+    rng = np.random.default_rng(11)
+    shape = (2000, 2)
+    arrays = rng.integers(1, 40, shape).astype(float)
+    stages = Stages(
+        shared_s=10.0 ** rng.uniform(-11, -8, shape),
+        fixed_s=rng.uniform(1e-5, 1e-4, shape),
+        per_copy_s=np.zeros(shape),
+        once_s=np.zeros(shape),
+        arrays=arrays,
+        most=np.full(shape, 20.0),
+        budget=arrays.sum(axis=1, keepdims=True) + 5.0,
+    )
+    for allocate in (minimise_sum, balance_bottleneck):
+        assert ((allocate(stages) * arrays).sum(axis=1) <= stages.budget[:, 0]).all()
+
+
 def test_configurations_are_allocated_independently_of_their_neighbours() -> None:
     rng = np.random.default_rng(1)
     shape = (5, 7)

@@ -190,6 +190,7 @@ def large_parts() -> Result:
             "rounds": 2,
             "writing_s": 1e-5,
             "most_writes": 2,
+            "dram_bytes": 4e6,
             "round_of": {names[0]: 0, names[1]: None},
         },
         "packing": {"arrays_saved": 1, "shared": [names]},

@@ -16,18 +16,9 @@ from archsim.result.evaluate import evaluate
 from archsim.result.fidelity import Fidelity
 from archsim.simulation.program import lower
 from archsim.workload.training import TrainingGraph, TrainingOptions, training_graph
+from tests.algorithms import KINDS
 from tests.closeness import close
 from tests.networks import Layer, chain
-
-KINDS = (
-    "sgd",
-    "mixed_precision",
-    "tiki_taka",
-    "tiki_taka_v2",
-    "chopped_tiki_taka_v2",
-    "agad",
-    "one_sided",
-)
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from archsim.simulation.cycle.reference import simulate
 from archsim.simulation.program import lower
 from archsim.workload.training import TaskKind, TrainingOptions, training_graph
 from tests.closeness import close
-from tests.networks import Layer, chain
+from tests.networks import Layer, chain, layer_lists
 from tests.simulation.architectures import changed
 
 VALIDATOR = jsonschema.Draft202012Validator(result_schema())
@@ -53,17 +53,7 @@ def with_changes(settings: Mapping[str, Any]) -> Loaded[Architecture]:
     return override(LOADED, dict(settings))
 
 
-networks = st.lists(
-    st.builds(
-        Layer,
-        inputs=st.integers(1, 300),
-        outputs=st.integers(1, 300),
-        vectors=st.integers(1, 100),
-        norm=st.booleans(),
-    ),
-    min_size=1,
-    max_size=3,
-)
+networks = layer_lists(most=3, inputs=300, outputs=300, vectors=100, norm=True)
 architectures = st.builds(
     changed,
     st.just(LOADED.value),

@@ -104,11 +104,21 @@ def test_both_fidelities_spread_alike() -> None:
 
 
 def test_copies_that_are_averaged_less_often_drift_further() -> None:
-    """By the root of the minibatches in pulses, so that a step takes that many times fewer of them."""
+    """By the root of the minibatches in pulses, so that a step takes that many times fewer of them.
+
+    Where reads have no noise, trains are long, and parts of pulses are few beside the pulses.
+    """
     program = program_of([Layer(64, 64, 50)])
     stated = (StatedCopies(matrix="w0", number=4),)
     tree = changed(
-        PROTONIC, mapping__replication="stated", mapping__copies=stated, mapping__sync="average"
+        PROTONIC,
+        mapping__replication="stated",
+        mapping__copies=stated,
+        mapping__sync="average",
+        read__voltage_v=1e4,
+        read__output_bound=1e-9,
+        update__train_length=1000,
+        update__pulses_per_sample=100.0,
     )
     one, many = (estimate(program, [changed(tree, schedule__accumulate=n)], [4]) for n in (1, 16))
     assert one.mapping.copies[0, 0] == many.mapping.copies[0, 0] == 4
@@ -116,4 +126,4 @@ def test_copies_that_are_averaged_less_often_drift_further() -> None:
     trained = estimate(program, [alone], [4]).pulses_per_step
     drift = [float((found.pulses_per_step - trained)[0, 0]) for found in (one, many)]
     assert drift[0] > 0
-    assert drift[1] == close(drift[0] / 4, rel=1e-6)
+    assert drift[1] == close(drift[0] / 4, rel=1e-3)

@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
 
-from archsim.algorithm import Algorithm
 from archsim.algorithm.operations import Operations, Pulsed, Role, RoleArray, Unit, Work
 from archsim.architecture import Architecture
 from archsim.architecture.weight_arrays import arrays_per_weight, structure, weight_arrays
@@ -23,8 +21,9 @@ from archsim.simulation.cycle.run import simulate_step
 from archsim.simulation.estimate import Estimate, estimate
 from archsim.simulation.program import Program, lower
 from archsim.workload.training import TaskKind, TrainingOptions, training_graph
+from tests.algorithms import KINDS, OTHERS, algorithm
 from tests.closeness import close
-from tests.networks import Layer, chain
+from tests.networks import Layer, chain, layer_lists
 from tests.simulation.architectures import changed
 
 PROTONIC = load("protonic_256", Architecture, data_folder("arch_configs")).value
@@ -32,20 +31,8 @@ PROTONIC = load("protonic_256", Architecture, data_folder("arch_configs")).value
 FIXED = changed(
     PROTONIC, mapping__replication="none", mapping__grouped="block_diagonal", mesh__side=64
 )
-OTHERS = (
-    "mixed_precision",
-    "tiki_taka",
-    "tiki_taka_v2",
-    "chopped_tiki_taka_v2",
-    "agad",
-    "one_sided",
-)
 BUFFERED = ("tiki_taka_v2", "chopped_tiki_taka_v2", "agad")
 EVERY = {"one_sided": "refresh_every"}
-
-
-def algorithm(kind: str, **fields: Any) -> Any:
-    return TypeAdapter(Algorithm).validate_python({"kind": kind, **fields})
 
 
 def chip(kind: str, base: Architecture = FIXED, **fields: Any) -> Architecture:
@@ -61,17 +48,7 @@ def by_component(priced: Estimate) -> dict[str, float]:
     return {name: float((e[0] * repeats).sum()) for name, e in priced.costs.energy_j.items()}
 
 
-layers = st.lists(
-    st.builds(
-        Layer,
-        inputs=st.integers(1, 600),
-        outputs=st.integers(1, 600),
-        vectors=st.integers(1, 60),
-        blocks=st.sampled_from([1, 1, 1, 3]),
-    ),
-    min_size=1,
-    max_size=3,
-)
+layers = layer_lists(most=3, inputs=600, outputs=600, vectors=60, blocks=(1, 1, 1, 3))
 batches = st.integers(1, 40)
 kinds = st.sampled_from(OTHERS)
 modes = st.builds(
@@ -249,7 +226,7 @@ def test_configurations_priced_together_equal_each_priced_alone(
         assert together.state.bits[i] == close(alone.state.bits[0], rel=1e-12)
 
 
-@pytest.mark.parametrize("kind", ["sgd", *OTHERS])
+@pytest.mark.parametrize("kind", KINDS)
 def test_both_fidelities_agree_where_nothing_contends(kind: str) -> None:
     """Sample after sample on a mesh without delay: the cycle fidelity takes the analytic time."""
     quick = changed(

@@ -11,7 +11,7 @@ from archsim.simulation.estimate import estimate
 from archsim.simulation.evaluation import forward_pass
 from archsim.workload.training import TaskKind
 from tests.closeness import close
-from tests.networks import Layer
+from tests.networks import Layer, layer_lists
 from tests.simulation.architectures import changed
 from tests.simulation.test_laws import PROTONIC, program_of
 
@@ -21,13 +21,7 @@ PLAIN = changed(
     mapping__grouped="block_diagonal",
     activation_buffer__capacity_bit=1e15,
 )
-layers = st.lists(
-    st.builds(
-        Layer, st.integers(1, 300), st.integers(1, 300), st.integers(1, 40), norm=st.booleans()
-    ),
-    min_size=1,
-    max_size=4,
-)
+layers = layer_lists(most=4, inputs=300, outputs=300, vectors=40, norm=True)
 
 
 @given(layers=layers, samples=st.integers(1, 30))

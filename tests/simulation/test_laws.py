@@ -16,7 +16,7 @@ from archsim.simulation.estimate import Estimate, estimate
 from archsim.simulation.program import Program, lower
 from archsim.workload.training import TaskKind, TrainingOptions, training_graph
 from tests.closeness import close
-from tests.networks import Layer, chain
+from tests.networks import Layer, chain, layer_lists
 from tests.simulation.architectures import changed
 
 PROTONIC = load("protonic_256", Architecture, data_folder("arch_configs")).value
@@ -26,17 +26,8 @@ def program_of(layers: list[Layer], loss: str = "mse") -> Program:
     return lower(training_graph(chain(layers), TrainingOptions(loss=loss)))
 
 
-layers = st.lists(
-    st.builds(
-        Layer,
-        inputs=st.integers(1, 600),
-        outputs=st.integers(1, 600),
-        vectors=st.integers(1, 400),
-        blocks=st.sampled_from([1, 1, 1, 4, 33]),
-        norm=st.booleans(),
-    ),
-    min_size=1,
-    max_size=5,
+layers = layer_lists(
+    most=5, inputs=600, outputs=600, vectors=400, blocks=(1, 1, 1, 4, 33), norm=True
 )
 architectures = st.builds(
     changed,

@@ -16,7 +16,7 @@ from archsim.simulation.mesh_routes import MeshRoutes, mesh_routes
 from archsim.simulation.program import Program
 from archsim.simulation.transfers import transfer_traffic
 from tests.closeness import close
-from tests.networks import Layer
+from tests.networks import Layer, layer_lists
 from tests.simulation.architectures import changed
 from tests.simulation.test_laws import PROTONIC, program_of
 
@@ -113,18 +113,7 @@ chips = st.builds(
     array__rows=st.sampled_from([32, 64, 256]),
     mesh__side=st.sampled_from([9, 16]),
 )
-networks = st.lists(
-    st.builds(
-        Layer,
-        inputs=st.integers(1, 300),
-        outputs=st.integers(1, 300),
-        vectors=st.integers(1, 30),
-        blocks=st.sampled_from([1, 1, 4]),
-        norm=st.booleans(),
-    ),
-    min_size=1,
-    max_size=4,
-)
+networks = layer_lists(most=4, inputs=300, outputs=300, vectors=30, blocks=(1, 1, 4), norm=True)
 
 
 @settings(max_examples=40)

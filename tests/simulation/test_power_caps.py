@@ -27,7 +27,7 @@ from archsim.simulation.cycle.template import expand
 from archsim.simulation.estimate import Estimate, estimate
 from archsim.workload.training import TaskKind
 from tests.closeness import close
-from tests.networks import Layer
+from tests.networks import Layer, layer_lists
 from tests.simulation.architectures import changed
 from tests.simulation.test_laws import PROTONIC, program_of
 
@@ -37,11 +37,7 @@ PLAIN = changed(
     mapping__grouped="block_diagonal",
     schedule__batchnorm="running",
 )
-layers = st.lists(
-    st.builds(Layer, st.integers(1, 600), st.integers(1, 600), st.integers(1, 50)),
-    min_size=1,
-    max_size=4,
-)
+layers = layer_lists(most=4, inputs=600, outputs=600, vectors=50)
 
 
 def update_energy_j(found: Estimate) -> float:
@@ -49,7 +45,7 @@ def update_energy_j(found: Estimate) -> float:
     program = found.program
     updates = [t for t, kind in enumerate(program.kind) if kind is TaskKind.WEIGHT_GRADIENT]
     names = ("update_lines", "update_devices", "update_channels", "update_supply_loss")
-    parts = (*names, "pulse_drivers", "pulse_generators")
+    parts = (*names, "input_registers", "pulse_drivers", "pulse_generators")
     return float(sum(found.costs.energy_j[n][0, updates].sum() for n in parts) * found.batch[0])
 
 

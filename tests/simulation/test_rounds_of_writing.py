@@ -8,13 +8,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from archsim.architecture import Architecture
-from archsim.errors import InputError
 from archsim.fields import NotStackable
 from archsim.mapping import DoesNotFit, check_fit
 from archsim.mapping.rounds import ALWAYS, NOWHERE, arrays_at_once, rounds_of
 from archsim.mapping.row_write import row_write
 from archsim.result.latency import WRITING, attribute
-from archsim.simulation.cycle.run import simulate_step
 from archsim.simulation.estimate import estimate
 from archsim.simulation.rounds import phases_of, times_written
 from archsim.workload.training import TaskKind
@@ -139,7 +137,7 @@ def test_devices_wear_by_what_is_written() -> None:
     program = program_of(PAIRS)
     found = estimate(program, [SMALL], [5])
     roomy = estimate(program, [changed(SMALL, mesh__side=8, mapping__replication="none")], [5])
-    assert times_written(np.array([0, 0, 1, 1, 2, 2])).tolist() == [1, 1, 2, 2, 1, 1]
+    assert times_written(program, np.array([0, 0, 1, 1, 2, 2])).tolist() == [1, 1, 2, 2, 1, 1]
     anew = found.pulses_per_step[0] - roomy.pulses_per_step[0]
     assert anew.tolist() == close([250.0 * n for n in (1, 1, 2, 2, 1, 1)])
 
@@ -151,12 +149,6 @@ def test_a_matrix_that_no_round_holds_is_refused() -> None:
     with pytest.raises(DoesNotFit, match="'w1' alone needs 16 arrays, and the chip has 4") as no:
         check_fit(SMALL, program.matrices, found.mapping)
     assert "multi_chip" in (no.value.remedy or "")
-
-
-def test_the_cycle_fidelity_refuses_rounds() -> None:
-    found = estimate(program_of(PAIRS), [SMALL], [5])
-    with pytest.raises(InputError, match="does not write arrays anew"):
-        simulate_step(found, SMALL)
 
 
 def test_configurations_with_rounds_of_their_own_are_not_priced_together() -> None:

@@ -27,7 +27,7 @@ from archsim.simulation.estimate import Estimate, estimate
 from archsim.simulation.program import Program
 from archsim.workload.training import TaskKind
 from tests.closeness import close
-from tests.networks import Layer
+from tests.networks import Layer, layer_lists
 from tests.simulation.architectures import changed
 from tests.simulation.test_laws import PROTONIC, architectures, batches, program_of
 from tests.simulation.test_laws import layers as any_layers
@@ -54,11 +54,7 @@ SMALL = changed(
     activation_buffer__capacity_bit=1e15,
     system=SYSTEM,
 )
-layers = st.lists(
-    st.builds(Layer, st.integers(1, 300), st.integers(1, 300), st.integers(1, 40)),
-    min_size=1,
-    max_size=5,
-)
+layers = layer_lists(most=5, inputs=300, outputs=300, vectors=40)
 
 
 def with_link(architecture: Architecture, **changes: float) -> Architecture:

@@ -15,7 +15,7 @@ from archsim.result.latency import attribute
 from archsim.simulation.cycle.run import simulate_step
 from archsim.simulation.estimate import estimate
 from tests.closeness import close
-from tests.networks import Layer
+from tests.networks import Layer, layer_lists
 from tests.simulation.architectures import changed
 from tests.simulation.test_laws import PROTONIC, program_of
 
@@ -26,17 +26,7 @@ PLAIN = changed(
     schedule__batchnorm="running",
 )
 PACKED = changed(PLAIN, mapping__packing="shared_arrays")
-layers = st.lists(
-    st.builds(
-        Layer,
-        inputs=st.integers(1, 300),
-        outputs=st.integers(1, 200),
-        vectors=st.integers(1, 40),
-        blocks=st.sampled_from([1, 1, 3]),
-    ),
-    min_size=1,
-    max_size=6,
-)
+layers = layer_lists(most=6, inputs=300, outputs=200, vectors=40, blocks=(1, 1, 3))
 
 
 @settings(max_examples=20)

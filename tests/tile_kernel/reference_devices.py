@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from archsim.hardware.response import ExponentialStep
 from archsim.tile_kernel.arrays import F32
 from archsim.tile_kernel.state import DeviceArray, make_devices
 from archsim.tile_kernel.step_law import straight_law
@@ -21,6 +22,17 @@ REFERENCES = {
     "EcRamPreset": ECRAM,
     "EcRamMOPreset": ECRAM_MO,
 }
+
+# A step that falls with the exponential of the weight, differently up and down.
+EXPONENTIAL = ExponentialStep(
+    kind="exponential",
+    step_up=0.004,
+    step_down=0.003,
+    amplitude_up=0.2,
+    amplitude_down=0.1,
+    rate_up=1.5,
+    rate_down=2,
+)
 
 
 def one(value: float) -> F32:

@@ -6,12 +6,11 @@ import io
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
 
-from archsim.algorithm import Algorithm
 from archsim.architecture import Architecture
 from archsim.config.loading import load
 from archsim.config.overriding import override
@@ -30,12 +29,11 @@ from archsim.tile_kernel.read import read_forward
 from archsim.tile_kernel.state import NO_SPREAD, sample_devices
 from archsim.tile_kernel.tiling import Tiling
 from archsim.tile_kernel.trains import UpdateParameters
+from tests.algorithms import KINDS, algorithm
 from tests.closeness import close
 from tests.tile_kernel.reference_devices import generator
 
 FOLDER = data_folder("arch_configs")
-ALGORITHMS = get_args(get_args(Algorithm)[0])
-KINDS = [get_args(model.model_fields["kind"].annotation)[0] for model in ALGORITHMS]
 INPUTS, OUTPUTS = 23, 14
 SPREAD = Spread(
     step_devices=0.1,
@@ -60,11 +58,6 @@ def chip(**changes: object) -> Architecture:
 @cache
 def device(name: str) -> Device:
     return load(name, Device, FOLDER / "devices").value
-
-
-def algorithm(kind: str) -> Any:
-    (model,) = (m for m, k in zip(ALGORITHMS, KINDS, strict=True) if k == kind)
-    return model.model_validate({"kind": kind})
 
 
 def weights() -> np.ndarray[Any, Any]:

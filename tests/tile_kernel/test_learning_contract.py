@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
 
-from archsim.algorithm import Algorithm
 from archsim.config.files import names_in
 from archsim.config.loading import load
 from archsim.errors import InputError
@@ -22,12 +21,11 @@ from archsim.tile_kernel.parameters import ReadParameters
 from archsim.tile_kernel.state import DeviceArray, sample_devices
 from archsim.tile_kernel.trains import Disturb, UpdateParameters
 from archsim.tile_kernel.update import update
+from tests.algorithms import KINDS, algorithm
 from tests.tile_kernel.reference_devices import generator, reference_devices
 
 FOLDER = data_folder("arch_configs") / "devices"
 DEVICES = names_in(FOLDER)
-ALGORITHMS = get_args(get_args(Algorithm)[0])
-KINDS = [get_args(model.model_fields["kind"].annotation)[0] for model in ALGORITHMS]
 SHAPE = (1, 6, 5)
 # For gaps of the shipped devices: a tenth of spread in everything, no write noise.
 UNKNOWN = Spread(
@@ -45,12 +43,6 @@ Learner = tuple[Any, Any, np.random.Generator]
 def device(name: str) -> Device:
     """A shipped device."""
     return load(name, Device, FOLDER).value
-
-
-def algorithm(kind: str, **values: object) -> Any:
-    """An algorithm with its default values and those given."""
-    (model,) = (m for m, k in zip(ALGORITHMS, KINDS, strict=True) if k == kind)
-    return model.model_validate({"kind": kind, **values})
 
 
 def learner(name: str, kind: str, seed: int = 1, **values: object) -> Learner:

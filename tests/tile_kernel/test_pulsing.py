@@ -8,7 +8,6 @@ import pytest
 from archsim.errors import InputError
 from archsim.hardware.response import (
     ConstantStep,
-    ExponentialStep,
     LinearStep,
     PiecewiseStep,
     Polarity,
@@ -21,22 +20,14 @@ from archsim.tile_kernel.normal import normals
 from archsim.tile_kernel.pulsing import apply_pulses
 from archsim.tile_kernel.state import DeviceArray, make_devices, set_weights
 from archsim.tile_kernel.step_law import CurvedLaw, StepLaw, straight_law
-from tests.tile_kernel.reference_devices import generator, one, reference_devices
+from tests.tile_kernel.reference_devices import EXPONENTIAL, generator, one, reference_devices
 
 RESPONSES: tuple[ResponseModel, ...] = (
     ConstantStep(kind="constant", step_up=0.004, step_down=0.003),
     LinearStep(kind="linear", step_up=0.004, step_down=0.003, slope_up=0.7, slope_down=-0.3),
     SoftBounds(kind="soft_bounds", step_up=0.004, step_down=0.003),
     PowerStep(kind="power", step_up=0.003, step_down=0.002, exponent_up=2, exponent_down=0.5),
-    ExponentialStep(
-        kind="exponential",
-        step_up=0.004,
-        step_down=0.003,
-        amplitude_up=0.2,
-        amplitude_down=0.1,
-        rate_up=1.5,
-        rate_down=2,
-    ),
+    EXPONENTIAL,
     PiecewiseStep(
         kind="piecewise",
         states=(-1, 0, 1),

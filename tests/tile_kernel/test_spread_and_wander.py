@@ -10,7 +10,6 @@ import pytest
 from archsim.config.loading import load
 from archsim.hardware.device import Device
 from archsim.hardware.response import (
-    ExponentialStep,
     LinearStep,
     Polarity,
     PowerStep,
@@ -24,7 +23,7 @@ from archsim.tile_kernel.step_law import Bounds, CurvedLaw
 from archsim.tile_kernel.trains import Disturb, UpdateParameters
 from archsim.tile_kernel.update import update
 from archsim.tile_kernel.wander import wander
-from tests.tile_kernel.reference_devices import generator, one, reference_devices
+from tests.tile_kernel.reference_devices import EXPONENTIAL, generator, one, reference_devices
 
 SHAPE = (1, 100, 80)
 WHOLE = Bounds(one(-1).reshape(()), one(1).reshape(()))
@@ -91,15 +90,7 @@ def test_a_power_of_the_step_is_the_exponent_of_a_power_law() -> None:
 
 def test_tangents_are_those_of_the_response() -> None:
     """Between the states of the table steps follow the response to 1e-5 of the largest."""
-    response = ExponentialStep(
-        kind="exponential",
-        step_up=0.004,
-        step_down=0.003,
-        amplitude_up=0.2,
-        amplitude_down=0.1,
-        rate_up=1.5,
-        rate_down=2,
-    )
+    response = EXPONENTIAL
     law = CurvedLaw(response, one(1), one(1))
     w = np.random.default_rng(1).uniform(-1, 1, 5000).astype(np.float32)
     found = law.at(w, slice(None), WHOLE)

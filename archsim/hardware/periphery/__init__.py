@@ -21,8 +21,8 @@ class Periphery(Component):
     both; `sides: shared` builds the larger one once and switches it.
     `subtract_before_adc`: the two columns of a differential pair are subtracted in the analog
     domain, so that a pair takes one conversion.
-    `registers` hold codes and results beside an array; null: lines are fed from the tile's buffer, and
-    results go there.
+    `registers` hold codes and results beside an array; null: lines hold nothing, as if the tile's buffer
+    could feed and take all of them at once.
     """
 
     sides: Literal["doubled", "shared"]

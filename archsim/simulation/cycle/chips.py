@@ -8,9 +8,9 @@ import numpy as np
 
 from archsim.errors import InputError
 from archsim.fields import FloatArray
-from archsim.mapping import Mapping
 from archsim.simulation.chip_spread import CHIP_LINK, ChipSpread
 from archsim.simulation.columns import PowerDraw, TaskCosts
+from archsim.simulation.cycle.links import is_mesh_link
 
 # Every unit and link keeps a time for each task: a hundred chips and a thousand tasks take 6 MB.
 MOST_CHIPS = 256
@@ -33,7 +33,9 @@ def on_own_chips(costs: TaskCosts) -> TaskCosts:
         )
     shared: dict[str, FloatArray] = {}
     for name, held in costs.shared_s.items():
-        if name == CHIP_LINK:
+        if is_mesh_link(name):
+            shared[name] = held  # of the mesh of one chip already
+        elif name == CHIP_LINK:
             shared |= _links(spread, held.shape[1])
         else:
             shared |= _units(spread, name, held[0])
@@ -42,16 +44,6 @@ def on_own_chips(costs: TaskCosts) -> TaskCosts:
         for own, held_s in _units(spread, name, draw.held_s[0]).items():
             power[own] = PowerDraw(draw.share * (held_s > 0), held_s)
     return replace(costs, shared_s=shared, power=power)
-
-
-def refuse_rounds(mapping: Mapping) -> None:
-    """Raise `InputError` where the arrays are written anew within the step."""
-    if mapping.round_of is not None and (mapping.round_of > 0).any():
-        raise InputError(
-            "the cycle fidelity does not write arrays anew within a step, as mapping.overflow: "
-            "reprogram asks for this network",
-            remedy="Use the analytic fidelity, or mapping.overflow: multi_chip.",
-        )
 
 
 def _units(spread: ChipSpread, name: str, held_s: FloatArray) -> dict[str, FloatArray]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsim.simulation.analytic import Segments
-from archsim.simulation.cycle.execution import Execution
+from archsim.simulation.cycle.execution import Execution, Move, Turn
 from archsim.simulation.cycle.template import Window
 from archsim.simulation.program import Program
 from archsim.simulation.row_blocks import RowBlocks, row_blocks
@@ -18,7 +18,11 @@ from archsim.workload.training import TaskKind
 
 @dataclass(slots=True)
 class Draft:
-    """A template under construction; entries refer to the draft's own tasks."""
+    """A template under construction; entries refer to the draft's own tasks.
+
+    `wakes` are tasks in which arrays are switched on, `moves` those in which weights go to or from
+    the arrays; `rewrites` says before which segment each of these is.
+    """
 
     names: list[str] = field(default_factory=list)
     once: list[bool] = field(default_factory=list)
@@ -27,6 +31,8 @@ class Draft:
     windows: list[Window] = field(default_factory=list)
     wakes: list[int] = field(default_factory=list)
     share: list[float] = field(default_factory=list)
+    moves: dict[int, Move] = field(default_factory=dict)
+    rewrites: dict[int, int] = field(default_factory=dict)
 
     def add(
         self,
@@ -54,6 +60,30 @@ class Draft:
         """Append the switching on of arrays, once for all samples."""
         self.wakes.append(self.add(name, needs, once=True))
         return self.wakes[-1]
+
+    def turn(
+        self, turn: Turn, names: Sequence[str], segment: int, needs: Sequence[int]
+    ) -> list[int]:
+        """Append what moves weights before `segment`, after `needs`; gives what that ends with.
+
+        All arrays at once: first those that are read back, then those that are written.  Memory and
+        mesh stream beside them.  `names` are those of the matrices.
+        """
+        begin = self.once_for_all(f"arrays done before segment {segment}", needs)
+
+        def moved(moves: Sequence[Move], what: str, needs: Sequence[int]) -> list[int]:
+            found = [self.add(f"{names[m.matrix]}: {what}", needs, once=True) for m in moves]
+            self.moves.update(zip(found, moves, strict=True))
+            self.rewrites.update(dict.fromkeys(found, segment))
+            return found
+
+        traffic = moved(turn.moved, "weights moved", [begin])
+        back = moved(turn.back, "read back", [begin])
+        if back:
+            begin = self.once_for_all(f"arrays read back before segment {segment}", back)
+        written = moved(turn.written, "written", [begin])
+        ends = [*traffic, *(written or [begin])]
+        return [self.once_for_all(f"arrays written for segment {segment}", ends)]
 
     def last_of(self, first: int) -> list[int]:
         """Tasks from number `first` on that nothing waits for."""
@@ -142,6 +172,8 @@ def segment_by_segment(
         once = bool(segments.per_step[number])
         if woken[number]:
             before = [draft.wake(f"arrays of segment {number} on", before)]
+        for turn in _turns_before(execution, number):
+            before = draft.turn(turn, program.matrices.names, number, before)
         entry = draft.add(f"begin of segment {number}", before, once=once)
         for task in members:
             own = [p for p in parts.needs[task] if segments.segment[p] == number]
@@ -152,16 +184,26 @@ def segment_by_segment(
         before = [draft.add(f"all of segment {number}", [ends], once=True)]
 
 
+def _turns_before(execution: Execution, segment: int) -> list[Turn]:
+    """What moves weights before a segment, but not before the first one."""
+    if execution.turns is None:
+        return []
+    begins = list(zip(execution.turns.segment, execution.turns.before, strict=True))[1:]
+    return [turn for first, turn in begins if first == segment]
+
+
 @dataclass(slots=True)
 class _SegmentSpace:
     """Entries and exits of segments in which the samples on their way are bounded.
 
     `entry` and `members` are by segment.  A segment begins with a barrier that all of its tasks come
-    after, so what a sample waits for at the entry does not wait for it.
+    after, so what a sample waits for at the entry does not wait for it.  `after` is that barrier
+    for tasks that wait for no other.
     """
 
     draft: Draft
     execution: Execution
+    after: list[int]
     entry: dict[int, int] = field(default_factory=dict)
     members: dict[int, list[int]] = field(default_factory=dict)
 
@@ -171,7 +213,7 @@ class _SegmentSpace:
         if not bounds or bounds[segment] >= self.execution.samples:
             return before
         if segment not in self.entry:
-            barrier = [need for need in before if self.draft.once[need]]
+            barrier = [need for need in before if self.draft.once[need]] or self.after
             name = f"sample admitted to segment {segment}"
             self.entry[segment] = self.draft.add(name, barrier, once=False)
         return [*before, self.entry[segment]]
@@ -201,6 +243,66 @@ def _bound_output(draft: Draft, tasks: list[int], most: int) -> None:
     draft.windows.append(Window(name, made_by, done, most))
 
 
+@dataclass(slots=True)
+class _Pipeline:
+    """A step in which every task works as soon as its inputs are there."""
+
+    draft: Draft
+    program: Program
+    segments: Segments
+    woken: NDArray[np.bool_]
+    execution: Execution
+    parts: _Parts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.parts = _Parts(self.draft, self.program, self.execution.row_blocks)
+
+    def phase(self, tasks: list[int], begin: list[int], first: int | None) -> int:
+        """Append `tasks` that every sample does after `begin`; gives what ends the last of them.
+
+        `first` is the segment that begins with `begin`, at which all samples are: nothing in it waits
+        for the minibatch once more.  None if the step begins here.
+        """
+        draft, parts, execution = self.draft, self.parts, self.execution
+        needs, place, here = parts.needs, parts.place, set(tasks)
+        entry = draft.add("sample admitted", begin, once=False)
+        space = _SegmentSpace(draft, execution, begin if first is not None else [])
+        for task in tasks:
+            segment = int(self.segments.segment[task])
+            own = [p for p in needs[task] if p in here and p in place]
+            before = [] if own else [entry]
+            gathers = execution.barriers and bool(self.program.barrier[task])
+            if gathers and segment != first:
+                add = draft.wake if self.woken[segment] else draft.once_for_all
+                gathered = [*before, *(parts.last(p) for p in own)]
+                before = [*before, add(f"{self.program.names[task]}: minibatch", gathered)]
+            before = space.admitted(segment, before)
+            space.members.setdefault(segment, []).extend(parts.add(task, before, own))
+        space.close()
+        for task, takers, most in execution.waiting_outputs:
+            if task in here:
+                _bound_output(draft, [place[task][0], *(parts.last(t) for t in takers)], most)
+        leave = draft.add("sample done", draft.last_of(entry), once=False)
+        waits = execution.barriers and bool(self.program.barrier[tasks].any())
+        if execution.in_flight is not None and not waits:
+            draft.windows.append(Window("samples in flight", entry, leave, execution.in_flight))
+        return leave
+
+    def closing(
+        self, name: str, tasks: list[int], before: list[int], *, once: bool = False
+    ) -> list[int]:
+        """Append `tasks` that wait for all samples; gives what ends the last of them."""
+        if not tasks:
+            return before
+        segment = self.segments.segment
+        add = self.draft.wake if self.woken[segment[tasks]].any() else self.draft.once_for_all
+        begin = add(name, before)
+        for task in tasks:
+            own = [p for p in self.parts.needs[task] if segment[p] == segment[task]]
+            self.parts.add(task, [begin], own, once=once)
+        return self.draft.last_of(begin)
+
+
 def by_dependence(
     draft: Draft,
     program: Program,
@@ -210,43 +312,29 @@ def by_dependence(
 ) -> None:
     """Every task as soon as its inputs are there; barriers wait for the minibatch.
 
-    `woken` [S] are segments whose arrays are switched on at the barrier before them.
+    `woken` [S] are segments whose arrays are switched on at the barrier before them.  Phases between
+    which arrays are written follow each other, all samples through one before the next begins.
     """
-    parts = _Parts(draft, program, execution.row_blocks)
-    needs, place = parts.needs, parts.place
+    step = _Pipeline(draft, program, segments, woken, execution)
     waiting = (TaskKind.WEIGHT_GRADIENT,) if execution.update == "deferred" else ()
     deferred = program.of_kind(*waiting)
-    ordinary = np.flatnonzero(~deferred & ~program.per_step).tolist()
-    before = [draft.wake("arrays on", [])] if woken[segments.segment[ordinary[:1]]].any() else []
-    entry = draft.add("sample admitted", before, once=False)
-    space = _SegmentSpace(draft, execution)
-    for task in ordinary:
-        segment = int(segments.segment[task])
-        own = [p for p in needs[task] if p in place]
-        before = [] if own else [entry]
-        if execution.barriers and program.barrier[task]:
-            add = draft.wake if woken[segment] else draft.once_for_all
-            gathered = [*before, *(parts.last(p) for p in own)]
-            before = [*before, add(f"{program.names[task]}: minibatch", gathered)]
-        before = space.admitted(segment, before)
-        space.members.setdefault(segment, []).extend(parts.add(task, before, own))
-    space.close()
-    for task, takers, most in execution.waiting_outputs:
-        _bound_output(draft, [place[task][0], *(parts.last(t) for t in takers)], most)
-    leave = draft.add("sample done", draft.last_of(entry), once=False)
-    waits = execution.barriers and bool(program.barrier[ordinary].any())
-    if execution.in_flight is not None and not waits:
-        draft.windows.append(Window("samples in flight", entry, leave, execution.in_flight))
-    before = [leave]
-    for name, later, once in (
-        ("minibatch done", np.flatnonzero(deferred), False),
-        ("all updates done", np.flatnonzero(program.per_step), True),
-    ):
-        if not later.size:
-            continue
-        add = draft.wake if woken[segments.segment[later]].any() else draft.once_for_all
-        before = [add(name, before)]
-        for task in later.tolist():
-            own = [p for p in needs[task] if segments.segment[p] == segments.segment[task]]
-            parts.add(task, before, own, once=once)
-        before = draft.last_of(before[0])
+    turns = execution.turns
+    phase = np.zeros(program.size, dtype=np.intp) if turns is None else turns.phase
+    before: list[int] = []
+    for number in range(int(phase.max(initial=0)) + 1):
+        members = (phase == number) & ~program.per_step
+        ordinary = np.flatnonzero(members & ~deferred).tolist()
+        first = None
+        if turns is not None and number:
+            first = turns.segment[number]
+        woken_first = segments.segment[ordinary[:1]] if first is None else [first]
+        if ordinary and woken[woken_first].any():
+            before = [draft.wake("arrays on", before)]
+        if turns is not None and first is not None:
+            before = draft.turn(turns.before[number], program.matrices.names, first, before)
+        if ordinary or first is None:
+            before = [step.phase(ordinary, before, first)]
+        later = np.flatnonzero(members & deferred).tolist()
+        before = step.closing("minibatch done", later, before)
+    closing = np.flatnonzero(program.per_step).tolist()
+    step.closing("all updates done", closing, before, once=True)

@@ -38,9 +38,13 @@ def priced(
     share = np.array(draft.share)
     seconds[real] = (costs.main_s + costs.transfer_s)[configuration, task[real]] * share[real]
     names = (*(f"arrays:{name}" for name in program.matrices.names), *costs.shared_s)
+    seconds[list(draft.moves)] = [move.array_s for move in draft.moves.values()]
     uses = _uses(program, costs, task[real], configuration)
-    row = real[uses.place]
-    held_s = uses.held_s * share[row]
+    moved = _moves(draft, names)
+    row = np.concatenate([real[uses.place], moved.place])
+    item = np.concatenate([uses.item, moved.item])
+    held_s = np.concatenate([uses.held_s, moved.held_s]) * share[row]
+    streamed = np.concatenate([uses.streamed, moved.streamed])
     repeats = np.where(draft.once, 1.0, execution.samples)
     serial_s = float((seconds * repeats).sum() + (held_s * repeats[row]).sum())
     tick_s = choose_tick_s(serial_s)
@@ -55,9 +59,9 @@ def priced(
         source=edges[:, 0],
         target=edges[:, 1],
         lag=np.zeros(len(edges), dtype=np.int64),
-        holds=rows(size, row, uses.item, np.ones_like(uses.item)),
+        holds=rows(size, row, item, np.ones_like(item)),
         hold_ticks=to_ticks(held_s, tick_s)[order],
-        streamed=uses.streamed[order],
+        streamed=streamed[order],
         resources=Resources(names, np.ones(len(names), dtype=np.int64), tuple(map(_kind, names))),
         windows=tuple(draft.windows),
     )
@@ -93,6 +97,22 @@ def _uses(program: Program, costs: TaskCosts, own: IntArray, configuration: int)
         found.append((some, resource[some], held[some], ~keeps[some]))
     place, item, held_s, streamed = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return _Uses(place, item, held_s, streamed)
+
+
+def _moves(draft: Draft, names: tuple[str, ...]) -> _Uses:
+    """What tasks hold that move weights: places are the draft's tasks, resources those of `names`."""
+    number = {name: index for index, name in enumerate(names)}
+    found: list[tuple[int, int, float, bool]] = []
+    for task, move in draft.moves.items():
+        if move.array_s > 0:
+            found.append((task, move.matrix, move.array_s, False))
+        found += [(task, number[name], held_s, True) for name, held_s in move.streams]
+    return _Uses(
+        np.array([place for place, _, _, _ in found], dtype=np.intp),
+        np.array([item for _, item, _, _ in found], dtype=np.intp),
+        np.array([held_s for _, _, held_s, _ in found], dtype=np.float64),
+        np.array([streamed for _, _, _, streamed in found], dtype=bool),
+    )
 
 
 def arrays_of(program: Program, costs: TaskCosts, configuration: int) -> IntArray:

@@ -46,12 +46,16 @@ class LinkTimes:
     left_out: int = 0
 
 
-def link_name(link: int, side: int) -> str:
-    """A link of the mesh by the tiles that it joins: `mesh:x,y->x,y`."""
+def link_name(link: int, side: int, chip: int | None = None) -> str:
+    """A link of the mesh by the tiles that it joins: `mesh:x,y->x,y`.
+
+    Of several chips with that of the mesh: `mesh:chip 3 x,y->x,y`.
+    """
     heading, tile = divmod(link, side * side)
     y, x = divmod(tile, side)
     right, down = _STEP[Heading(heading)]
-    return f"{MESH}:{x},{y}->{x + right},{y + down}"
+    of_chip = "" if chip is None else f"chip {chip} "
+    return f"{MESH}:{of_chip}{x},{y}->{x + right},{y + down}"
 
 
 def is_mesh_link(resource: str) -> bool:
@@ -75,21 +79,24 @@ def link_times(routes: MeshRoutes, link_bit_per_s: float, once: FloatArray) -> L
     return LinkTimes(link, held_s, used - link.size)
 
 
-def contending(links: LinkTimes, slower: FloatArray, samples: int) -> LinkTimes:
+def contending(links: LinkTimes, slower: FloatArray, samples: int, meshes: int = 1) -> LinkTimes:
     """Those of `links` that may delay tasks of a step of `samples`.
+
+    They are of one of `meshes`, which share the bounds on links and claims.
 
     `slower` [U, T] are seconds for which other resources hold tasks, such that a link that holds
     none longer than one of them never delays.
     """
     kept: list[int] = []
-    known = np.concatenate([slower, np.zeros((MOST_LINKS, slower.shape[1]))])
+    most, most_claims = max(MOST_LINKS // meshes, 1), MOST_CLAIMS // meshes
+    known = np.concatenate([slower, np.zeros((most, slower.shape[1]))])
     count, claims = slower.shape[0], 0
     for number, times in enumerate(links.held_s):
         some = np.flatnonzero(times)
         if (known[:count, some] >= times[some]).all(axis=1).any():
             continue
         claims += some.size * samples
-        if len(kept) == MOST_LINKS or claims > MOST_CLAIMS:
+        if len(kept) == most or claims > most_claims:
             left_out = links.left_out + links.link.size - number
             return LinkTimes(links.link[kept], links.held_s[kept], left_out)
         kept.append(number)

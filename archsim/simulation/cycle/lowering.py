@@ -24,10 +24,15 @@ from archsim.simulation.program import Program
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """The template, and for each of its tasks the program's (-1 for barriers and the like)."""
+    """The template, and for each of its tasks the program's (-1 for barriers and the like).
+
+    `written_for` is the segment before which a task moves weights to or from the arrays, -1 for all
+    others.
+    """
 
     template: Template
     program_task: TickArray
+    written_for: TickArray
 
 
 def lower_cycle(
@@ -35,7 +40,10 @@ def lower_cycle(
 ) -> Lowered:
     """The template of one training step, priced by one configuration of `costs`."""
     segments = segment_tasks(
-        program, batch_barriers=execution.barriers, deferred=execution.update == "deferred"
+        program,
+        batch_barriers=execution.barriers,
+        deferred=execution.update == "deferred",
+        phase=None if execution.turns is None else execution.turns.phase,
     )
     draft = Draft()
     woken = np.zeros(segments.count, dtype=bool)
@@ -47,6 +55,10 @@ def lower_cycle(
         by_dependence(draft, program, segments, woken, execution)
     template = priced(draft, program, costs, execution, configuration)
     own = np.array(draft.program_task, dtype=np.int64)
+    written_for = np.full(own.size, -1, dtype=np.int64)
+    written_for[list(draft.rewrites)] = list(draft.rewrites.values())
     return Lowered(
-        under_power_caps(template, (own, np.array(draft.share)), costs, configuration), own
+        under_power_caps(template, (own, np.array(draft.share)), costs, configuration),
+        own,
+        written_for,
     )

@@ -8,7 +8,9 @@ import numpy as np
 
 from archsim.architecture import Architecture
 from archsim.fields import FloatArray, lone
+from archsim.simulation.chip_routes import chip_routes
 from archsim.simulation.columns import TaskCosts
+from archsim.simulation.cycle.chips import MOST_CHIPS
 from archsim.simulation.cycle.holding import arrays_of
 from archsim.simulation.cycle.links import MESH, LinkTimes, contending, link_name, link_times
 from archsim.simulation.estimate import Estimate
@@ -26,7 +28,7 @@ class PlacedMesh:
 
     In `costs` (one configuration) each of `links` is a resource, and the mesh itself is none; energy
     of the mesh and hops that data wait for are those of the routes.  `once` [T] is how often each
-    task happens per sample.
+    task happens per sample.  `chip` is that of the mesh, None if there is but one.
     """
 
     routes: MeshRoutes
@@ -34,6 +36,7 @@ class PlacedMesh:
     costs: TaskCosts
     once: FloatArray
     link_bit_per_s: float
+    chip: int | None = None
 
     @property
     def load_s(self) -> FloatArray:
@@ -46,45 +49,84 @@ class PlacedMesh:
         return float(self.load_s.max())
 
 
-def place_on_mesh(priced: Estimate, architecture: Architecture) -> PlacedMesh | None:
+@dataclass(frozen=True, slots=True)
+class PlacedChips:
+    """The meshes of several chips, and a step's `costs` with the links of all of them.
+
+    `costs` of each of `chips` are these.
+    """
+
+    chips: tuple[PlacedMesh, ...]
+    costs: TaskCosts
+
+    @property
+    def busiest_s(self) -> float:
+        """Seconds per sample for which the busiest link of any mesh carries data."""
+        return max(chip.busiest_s for chip in self.chips)
+
+
+def place_on_mesh(priced: Estimate, architecture: Architecture) -> PlacedMesh | PlacedChips | None:
     """Place and route the first configuration of `priced`, which is `architecture`.
 
-    None where arrays are too many to be placed, on several chips, or hold one part of the network
-    after the other.
+    None where arrays are too many to be placed, hold one part of the network after the other, or those
+    of one matrix are on several chips.
     """
-    used = float(priced.mapping.arrays_used[0])
-    if int(priced.mapping.chips[0]) > 1 or used > min(_available(architecture), MOST_ARRAYS):
+    mapping = priced.mapping
+    chips = int(mapping.chips[0])
+    used = float(mapping.arrays_used[0])
+    if used > min(chips * _available(architecture), MOST_ARRAYS) or chips > MOST_CHIPS:
+        return None
+    if mapping.round_of is not None and (mapping.round_of[0] > 0).any():
         return None
     program, samples = priced.program, int(priced.batch[0])
-    routes = mesh_routes(program, architecture, priced.mapping, samples)
-    costs = _with_ways(priced, architecture, routes)
     once = np.where(program.per_step, 1.0 / samples, 1.0)
     rate = lone(architecture.mesh.link_bit_per_s)
-    links = contending(link_times(routes, rate, once), slower_than_links(priced, costs), samples)
-    return PlacedMesh(routes, links, over_links(costs, links, routes.placement.side), once, rate)
+    if priced.costs.chips is None or chips == 1:
+        routes = mesh_routes(program, architecture, mapping, samples)
+        costs = _with_ways(priced, architecture, (routes,))
+        slower = slower_than_links(priced, costs)
+        links = contending(link_times(routes, rate, once), slower, samples)
+        over = over_links(costs, links, routes.placement.side)
+        return PlacedMesh(routes, links, over, once, rate)
+    found = chip_routes(program, architecture, mapping, samples, priced.costs.chips)
+    if found is None:
+        return None
+    costs = _with_ways(priced, architecture, found)
+    slower, side = slower_than_links(priced, costs), int(lone(architecture.mesh.side))
+    of_chip = [contending(link_times(r, rate, once), slower, samples, chips) for r in found]
+    for chip, links in enumerate(of_chip):
+        costs = over_links(costs, links, side, chip)
+    meshes = enumerate(zip(found, of_chip, strict=True))
+    return PlacedChips(
+        tuple(PlacedMesh(*mesh, costs, once, rate, chip) for chip, mesh in meshes), costs
+    )
 
 
 def _available(architecture: Architecture) -> float:
     return lone(architecture.arrays_available)
 
 
-def over_links(costs: TaskCosts, links: LinkTimes, side: int) -> TaskCosts:
-    """`costs` with a resource for each link instead of one mesh."""
+def over_links(costs: TaskCosts, links: LinkTimes, side: int, chip: int | None = None) -> TaskCosts:
+    """`costs` with a resource for each link instead of one mesh, that of a `chip` if there are several."""
     shared = {name: held for name, held in costs.shared_s.items() if name != MESH}
     for link, held in zip(links.link.tolist(), links.held_s, strict=True):
-        shared[link_name(link, side)] = held[None, :]
+        shared[link_name(link, side, chip)] = held[None, :]
     return replace(costs, shared_s=shared)
 
 
-def _with_ways(priced: Estimate, architecture: Architecture, routes: MeshRoutes) -> TaskCosts:
+def _with_ways(
+    priced: Estimate, architecture: Architecture, meshes: tuple[MeshRoutes, ...]
+) -> TaskCosts:
     """Costs with hops and energy of the routes in place of those of a mean distance."""
     costs, mesh, program = priced.costs, architecture.mesh, priced.program
     before_s = mean_distance_latency_s(program, architecture, priced.mapping)
     # Averaging sends weights while arrays are read: nobody waits for its hops alone.
-    hops = np.where(program.per_step, 0.0, routes.depth * program.serial_steps)
+    depth = np.max([routes.depth for routes in meshes], axis=0)
+    hops = np.where(program.per_step, 0.0, depth * program.serial_steps)
     after_s = hops * mesh.hop_latency_s
-    moved = routes.transfer_bit_hops
-    bit_hops = {MESH: routes.bit_hops - moved, TRANSFER_MESH: moved}
+    moved = np.sum([routes.transfer_bit_hops for routes in meshes], axis=0)
+    total = np.sum([routes.bit_hops for routes in meshes], axis=0)
+    bit_hops = {MESH: total - moved, TRANSFER_MESH: moved}
     energy = {
         name: np.asarray(mesh.energy_j(value, architecture.hop_m), dtype=np.float64).reshape(1, -1)
         for name, value in bit_hops.items()

@@ -104,14 +104,15 @@ def _array_seconds(priced: Estimate, run: CycleRun) -> tuple[FloatArray, FloatAr
     arrays = mapping.arrays[0]
     segment, worked = priced.timeline.segments.segment, priced.costs.array_s[0] > 0
     users = arrays_of(priced.program, priced.costs, 0)
+    # Where samples leave windows one tick passes for each (see `Template.windows`).
+    between = max(len(run.lowered.template.windows), 1)
     on_s, woken = 0.0, 0.0
     for matrix in np.flatnonzero(arrays):
         tasks = (users == matrix) & worked
-        end = -2
+        end = -between - 1
         for s in np.unique(segment[tasks]).tolist():
             begin, last = spans[s]
-            # One tick may pass where samples leave a window (see `Template.windows`).
-            woken += float(arrays[matrix]) * (begin > end + 1)
+            woken += float(arrays[matrix]) * (begin > end + between)
             on_s += float(arrays[matrix]) * max(last - max(begin, end, 0), 0) * run.tick_s
             end = max(end, last)
     return np.array([on_s]), np.array([woken])
@@ -123,13 +124,14 @@ def _segment_spans(priced: Estimate, run: CycleRun) -> dict[int, tuple[int, int]
     offsets = template.offsets
     wake = round(run.execution.wake_s / run.tick_s)
     spans: dict[int, tuple[int, int]] = {}
-    for t, task in enumerate(run.lowered.program_task.tolist()):
-        if task < 0:
+    program_task, of_task = run.lowered.program_task, priced.timeline.segments.segment
+    segments = np.where(program_task >= 0, of_task[program_task], run.lowered.written_for)
+    for t, segment in enumerate(segments.tolist()):
+        if segment < 0:
             continue
         own = slice(offsets[t], offsets[t + 1])
         begin = max(int(schedule.start[own].min()) - wake, 0)
         last = int(schedule.finish[own].max())
-        segment = int(priced.timeline.segments.segment[task])
         before = spans.get(segment, (begin, last))
         spans[segment] = (min(before[0], begin), max(before[1], last))
     return spans

@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from archsim.architecture import Architecture
 from archsim.errors import InputError
 from archsim.fields import lone
 from archsim.simulation.columns import TaskCosts
-from archsim.simulation.cycle.chips import on_own_chips, refuse_rounds
+from archsim.simulation.converter_sharing import on_own_sets
+from archsim.simulation.cycle.chips import on_own_chips
 from archsim.simulation.cycle.delaying import without_idle_links
-from archsim.simulation.cycle.execution import Execution
+from archsim.simulation.cycle.execution import Execution, Turns
 from archsim.simulation.cycle.fast import Progress, simulate_template
 from archsim.simulation.cycle.lowering import Lowered, lower_cycle
 from archsim.simulation.cycle.occupancy import queue_peak
-from archsim.simulation.cycle.placed import PlacedMesh, place_on_mesh
+from archsim.simulation.cycle.placed import PlacedChips, PlacedMesh, place_on_mesh
 from archsim.simulation.cycle.schedule import Schedule
 from archsim.simulation.cycle.space import (
     Demand,
@@ -28,6 +30,7 @@ from archsim.simulation.cycle.space import (
     with_spills,
 )
 from archsim.simulation.cycle.tasks import Indices
+from archsim.simulation.cycle.turns import turns_of
 from archsim.simulation.estimate import Estimate
 
 # With their queues, causes and path they take about 2 GiB.
@@ -51,7 +54,7 @@ class CycleRun:
     asked: Demand
     space: Space
     peak: Peak
-    placed: PlacedMesh | None = None
+    placed: PlacedMesh | PlacedChips | None = None
 
     @property
     def tick_s(self) -> float:
@@ -72,6 +75,10 @@ class CycleRun:
         offsets = self.lowered.template.offsets
         return np.asarray(np.searchsorted(offsets, instances, side="right") - 1)
 
+    def moves_weights(self, instances: Indices) -> NDArray[np.bool_]:
+        """Whether each instance writes arrays anew, reads them back, or moves weights for that."""
+        return np.asarray(self.lowered.written_for[self.template_tasks(instances)] >= 0)
+
     def samples(self, instances: Indices) -> Indices:
         """The sample of each instance, -1 for tasks that happen once."""
         template = self.lowered.template
@@ -86,7 +93,7 @@ def simulate_step(
 
     Raises `InputError` for more tasks than are kept in memory.
     """
-    refuse_rounds(priced.mapping)
+    turns = turns_of(priced, architecture)
     placed = place_on_mesh(priced, architecture)
     base = priced.costs if placed is None else placed.costs
     asked = demand(priced, architecture)
@@ -94,8 +101,8 @@ def simulate_step(
     while space is not None:
         used = space
         costs = with_spills(base, priced, architecture, asked, used)
-        execution = _execution(priced, architecture, asked, used)
-        lowered = lower_cycle(priced.program, on_own_chips(costs), execution)
+        execution = _execution(priced, architecture, asked, used, turns)
+        lowered = lower_cycle(priced.program, on_own_chips(on_own_sets(costs)), execution)
         _check_size(lowered)
         found = simulate_template(lowered.template, progress=progress)
         peak = queue_peak(found, lowered.program_task, asked)
@@ -121,7 +128,11 @@ def _check_size(lowered: Lowered) -> None:
 
 
 def _execution(
-    priced: Estimate, architecture: Architecture, asked: Demand, space: Space
+    priced: Estimate,
+    architecture: Architecture,
+    asked: Demand,
+    space: Space,
+    turns: Turns | None,
 ) -> Execution:
     policy, gating = architecture.schedule, architecture.chip.power_gating
     barriers = policy.batchnorm == "batch" and bool(priced.program.barrier.any())
@@ -130,9 +141,10 @@ def _execution(
         mode=policy.mode,
         update=policy.update,
         barriers=barriers,
-        in_flight=space.samples[0],
-        in_segment=space.samples if barriers else (),
+        in_flight=space.samples[0] if turns is None else None,
+        in_segment=space.samples if barriers or turns is not None else (),
         row_blocks=int(lone(policy.row_blocks)),
         waiting_outputs=tuple((task, asked.takers(task), most) for task, most in space.outputs),
         wake_s=0.0 if gating is None else lone(gating.wake_s),
+        turns=turns,
     )

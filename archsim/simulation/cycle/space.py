@@ -224,7 +224,8 @@ def _kept(priced: Estimate, architecture: Architecture) -> Memory:
 def _live(priced: Estimate, segment: int) -> int:
     """Samples that a pipeline without queues has on their way in a segment."""
     timeline = priced.timeline
-    latency_s = float(timeline.latency_s[0, segment] - timeline.wake_s[0, segment])
+    waited_s = timeline.wake_s[0, segment] + timeline.writing_s[0, segment]
+    latency_s = float(timeline.latency_s[0, segment] - waited_s)
     interval_s = float(timeline.interval_s[0, segment])
     if timeline.segments.per_step[segment] or latency_s <= 0 or interval_s <= 0:
         return 1
@@ -240,5 +241,6 @@ def _mean_bits(priced: Estimate, asked: Demand) -> FloatArray:
     np.maximum.at(until, asked.taken_by[0], finish[asked.taken_by[1]])
     held = np.zeros(timeline.segments.count)
     np.add.at(held, timeline.segments.segment, asked.passing * (until - start))
-    latency_s = np.maximum(timeline.latency_s[0], np.finfo(np.float64).tiny)
+    latency_s = timeline.latency_s[0] - timeline.writing_s[0]
+    latency_s = np.maximum(latency_s, np.finfo(np.float64).tiny)
     return np.asarray(held / latency_s)

@@ -57,9 +57,13 @@ def arrays_of(algorithm: Algorithm, state: Any) -> Mapping[str, DeviceArray]:
 
 def arrays_read(algorithm: Algorithm, state: Any) -> tuple[DeviceArray, ...]:
     """The arrays that forward and transposed reads go through."""
-    kernel = KERNELS[algorithm.kind]
-    arrays = kernel.arrays(state)
-    return tuple(arrays[role] for role in kernel.read_roles(algorithm))
+    arrays = arrays_of(algorithm, state)
+    return tuple(arrays[role] for role in read_roles(algorithm))
+
+
+def read_roles(algorithm: Algorithm) -> tuple[str, ...]:
+    """The roles of the arrays that forward and transposed reads go through."""
+    return KERNELS[algorithm.kind].read_roles(algorithm)
 
 
 def learn(algorithm: Algorithm, state: Any, step: Step) -> LearnReport:

@@ -20,7 +20,7 @@ from archsim.tile_kernel.algorithms.fast_and_slow import (
     transfers_due,
 )
 from archsim.tile_kernel.arrays import F32
-from archsim.tile_kernel.pulsing import apply_pulses
+from archsim.tile_kernel.line_writes import write_some
 from archsim.tile_kernel.state import DeviceArray, set_weights
 from archsim.tile_kernel.trains import vector_pairs
 from archsim.tile_kernel.update import UpdateReport, update
@@ -152,8 +152,7 @@ def _transfer(
     if not (may_write and pulse.size):
         return report
     where = devices_of_lines(pair, lines, full)
-    up, down = np.maximum(pulse, 0), np.maximum(-pulse, 0)
-    apply_pulses(pair.slow, where, up, down, step.rng)
+    write_some(pair.slow, where, pulse, step.parameters.disturb, step.rng)
     return report + LearnReport(written_pulses=float(pulse.size))
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from archsim.algorithm.mixed_precision import MixedPrecision
 from archsim.tile_kernel.algorithms.contract import AlgorithmKernel, LearnReport, NewArray, Step
 from archsim.tile_kernel.arrays import F32
-from archsim.tile_kernel.pulsing import apply_pulses
+from archsim.tile_kernel.line_writes import write_some
 from archsim.tile_kernel.state import DeviceArray, set_weights
 from archsim.tile_kernel.trains import change_of, vector_pairs
 
@@ -46,12 +46,10 @@ def _learn(algorithm: MixedPrecision, state: MixedPrecisionState, step: Step) ->
     state.minibatches[0] += 1
     if state.minibatches[0] % int(algorithm.transfer_every):
         return LearnReport()
-    return LearnReport(written_pulses=_transfer(algorithm, state, step.rng))
+    return LearnReport(written_pulses=_transfer(algorithm, state, step))
 
 
-def _transfer(
-    algorithm: MixedPrecision, state: MixedPrecisionState, rng: np.random.Generator
-) -> float:
+def _transfer(algorithm: MixedPrecision, state: MixedPrecisionState, step: Step) -> float:
     """Write what chi holds in whole pulses, and keep the rest; returns the pulses."""
     worth = np.float32(algorithm.granularity * state.devices.step)
     chi = state.chi.reshape(-1)
@@ -59,8 +57,7 @@ def _transfer(
     where = np.flatnonzero(pulses)
     pulses = pulses[where]
     chi[where] -= pulses * worth
-    up, down = np.maximum(pulses, 0), np.maximum(-pulses, 0)
-    apply_pulses(state.devices, where, up, down, rng)
+    write_some(state.devices, where, pulses, step.parameters.disturb, step.rng)
     return float(np.abs(pulses).sum(dtype=np.float64))
 
 

@@ -19,6 +19,7 @@ from archsim.tile_kernel.algorithms.contract import (
 from archsim.tile_kernel.arrays import F32
 from archsim.tile_kernel.coincidences import PulseCounts
 from archsim.tile_kernel.disturb import Exposure, partial_pulses
+from archsim.tile_kernel.line_writes import write_some
 from archsim.tile_kernel.pulsing import apply_pulses
 from archsim.tile_kernel.state import DeviceArray, put_weights, set_weights
 from archsim.tile_kernel.step_law import Where
@@ -99,13 +100,14 @@ def _refresh(algorithm: OneSided, state: OneSidedState, step: Step) -> LearnRepo
     high, low = np.maximum(*shares), np.minimum(*shares)
     full = (high > algorithm.refresh_upper) & (low > algorithm.refresh_lower)
     where = np.flatnonzero(full)
+    disturb = step.parameters.disturb
     difference = (read[0] - read[1])[where]
     written = 0.0
     for devices, wanted in ((state.plus, difference), (state.minus, -difference)):
         lower = np.broadcast_to(devices.lower, devices.shape).reshape(-1)
         put_weights(devices, where, lower[where], step.rng)
         pulses = np.rint(np.maximum(wanted, 0) / np.float32(devices.step)).astype(np.float32)
-        apply_pulses(devices, where, pulses, np.zeros_like(pulses), step.rng)
+        write_some(devices, where, pulses, disturb, step.rng)
         written += float(pulses.sum(dtype=np.float64))
     return LearnReport(lines_read=2 * rows * tiles, written_pulses=written, resets=2 * where.size)
 

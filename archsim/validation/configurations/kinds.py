@@ -10,6 +10,7 @@ from archsim.validation.configurations.advantage import Advantage
 from archsim.validation.configurations.digital_macro import DigitalMacroKind
 from archsim.validation.configurations.macro import MacroKind
 from archsim.validation.configurations.neurosim_mlp import NeurosimMlpKind
+from archsim.validation.configurations.pipelined_training import PipelinedTraining
 from archsim.validation.configurations.priced_architecture import PricedArchitecture
 from archsim.validation.configurations.rollup import Rollup
 from archsim.validation.configurations.tiled_network import TiledNetworkKind
@@ -21,6 +22,7 @@ Configuration: TypeAlias = Annotated[
     | DigitalMacroKind
     | MacroKind
     | NeurosimMlpKind
+    | PipelinedTraining
     | PricedArchitecture
     | Rollup
     | TiledNetworkKind

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Annotated, Literal, Self, TypeAlias
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from archsim.architecture import Architecture
 from archsim.fields import FloatArray, Quantity
@@ -25,7 +25,9 @@ from archsim.validation.estimate import (
     summed,
     total,
 )
-from archsim.validation.shipped_network import shipped_graph
+from archsim.validation.shipped_network import built_graph, shipped_graph
+from archsim.workload.network_spec import Network
+from archsim.workload.spec import TrainingSpec
 from archsim.workload.training import TaskKind
 
 Phase: TypeAlias = Literal["forward", "backward", "weight_gradient", "update"]
@@ -60,23 +62,39 @@ _UNLIMITED = 1e30
 
 
 class TrainingRun(ConfigurationKind):
-    """A network that ships with archsim, trained on an architecture; analytic fidelity.
+    """A network trained on an architecture; analytic fidelity.
 
-    `samples` pass in steps of `batch`, phase after phase and layer after layer (`schedule.mode:
+    The network is a `workload` that ships with archsim, or a `network` that archsim builds, trained
+    as `training` says.  `samples` pass in steps of `batch`, phase after phase and layer after layer (`schedule.mode:
     sequential`).  PHASE is `forward`, `backward` (the activation gradient), `weight_gradient` or
     `update` (writing arrays).  Rows: `latency.PHASE` for the phases that are `timed`, `energy.PHASE`
     (dynamic) for those that are `priced`, and the same with `peak.` in front: of the arrays with
     their periphery alone, fed without delay, without buffers, interconnect, memory and vector
     unit.  A phase is left out where it hangs on an input that the publication does not state.
+    `circuits: stated` says that the publication gives times and energies of the circuits: all rows
+    are then roll-ups.
     """
 
     kind: Literal["training_run"]
     architecture: Architecture
-    workload: str
+    workload: str = ""
+    network: Network | None = None
+    training: TrainingSpec = Field(default_factory=TrainingSpec)
     batch: Annotated[int, Quantity(integer=True, minimum=1, maximum=1e6)]
     samples: Annotated[float, Quantity(minimum=1)]
     timed: tuple[Phase, ...]
     priced: tuple[Phase, ...]
+    circuits: Literal["modelled", "stated"] = "modelled"
+
+    @model_validator(mode="after")
+    def _one_network(self) -> Self:
+        if bool(self.workload) == (self.network is not None):
+            found = "both" if self.workload else "neither"
+            raise ValueError(
+                f"{found} of 'workload' and 'network'; expected one of them: the name of a network "
+                "that ships with archsim, or a network such as {kind: mlp, widths: [128, 128]}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_after_the_other(self) -> Self:
@@ -89,16 +107,17 @@ class TrainingRun(ConfigurationKind):
     def estimates(self) -> Mapping[str, Outcome]:
         """Time and energy of the phases that are determined."""
         work, fed_at_once = _trained(self), _trained(self._fed_at_once())
+        basis: Basis = "rollup" if self.circuits == "stated" else "prediction"
         found: dict[str, Outcome] = {}
         for phase in self.timed:
-            found[f"latency.{phase}"] = _time(work.of(phase).duration_s, "prediction")
+            found[f"latency.{phase}"] = _time(work.of(phase).duration_s, basis)
             # Pulses and conversion rates are the publication's.
             found[f"peak.latency.{phase}"] = _time(fed_at_once.of(phase).array_s, "rollup")
         for phase in self.priced:
             energy = work.of(phase).energy_j
             inside = {name: j for name, j in energy.items() if name not in _OUTSIDE}
-            found[f"energy.{phase}"] = _energy(energy)
-            found[f"peak.energy.{phase}"] = _energy(inside)
+            found[f"energy.{phase}"] = _energy(energy, basis)
+            found[f"peak.energy.{phase}"] = _energy(inside, basis)
         return {name: value for name, value in found.items() if _is_something(value)}
 
     def _fed_at_once(self) -> Self:
@@ -150,7 +169,11 @@ class _Run:
 @lru_cache(maxsize=8)
 def _trained(run: TrainingRun) -> _Run:
     """The step of a run; raises `InputError` for a network that there is not or does not fit."""
-    program = lower(shipped_graph(run.workload))
+    if run.network is None:
+        graph = shipped_graph(run.workload)
+    else:
+        graph = built_graph(run.network, run.training)
+    program = lower(graph)
     step = estimate(program, [run.architecture], [run.batch])
     check_fit(run.architecture, program.matrices, step.mapping)
     return _Run(step, run.samples / run.batch)
@@ -164,8 +187,8 @@ def _time(seconds: float, basis: Basis) -> Estimate:
     return total(seconds, "s", "time", basis)
 
 
-def _energy(parts: Mapping[str, float]) -> Estimate:
-    return Estimate(summed(classed(parts)), "J", "energy", "prediction")
+def _energy(parts: Mapping[str, float], basis: Basis) -> Estimate:
+    return Estimate(summed(classed(parts)), "J", "energy", basis)
 
 
 def _is_something(outcome: Outcome) -> bool:

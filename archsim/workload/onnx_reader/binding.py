@@ -31,16 +31,27 @@ class Declared:
 
 
 @dataclass(frozen=True, slots=True)
+class SampleAxis:
+    """Dimension `axis` of the input `name` counts samples: `by`, an operator, takes it so."""
+
+    name: str
+    axis: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Binding:
     """Input shapes with all dimensions bound, the values of the symbols, and the batch.
 
-    `assumed_batch` names the dimension that was left unbound and taken as 1.
+    `batch_symbol` is the symbol that is the batch, if there is one; `assumed_batch` is that symbol
+    where it was left unbound and taken as 1.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
     symbols: Mapping[str, int]
     samples: int
     assumed_batch: str = ""
+    batch_symbol: str = ""
 
 
 def declared_inputs(graph: onnx.GraphProto) -> list[Declared]:
@@ -103,10 +114,12 @@ def bind(
     batch: int | None,
     dims: Mapping[str, int],
     shapes: Mapping[str, tuple[int, ...]],
+    samples: SampleAxis | None = None,
 ) -> Binding:
     """All input shapes, from the file and what the user gave.
 
-    `dims` binds symbols by name, `shapes` an input's whole shape, `batch` the leading dimension.
+    `dims` binds symbols by name, `shapes` an input's whole shape, `batch` the dimension that counts
+    samples: a symbol called so, else the one that `samples` names, else the leading one.
     A batch that nothing binds is 1.  Raises `InputError` for names that the file does not have,
     for values that contradict it or are not positive, and for dimensions left unbound.
     """
@@ -117,7 +130,7 @@ def bind(
             _bind_shape(entry, shapes[entry.name], symbols)
     if batch is not None:
         _size("--batch", batch)
-    batch_symbol = symbol_of_batch(inputs)
+    batch_symbol = _symbol_of_batch(inputs, samples)
     assumed = ""
     if batch_symbol and batch_symbol not in symbols:
         symbols[batch_symbol] = 1 if batch is None else batch
@@ -130,18 +143,30 @@ def bind(
         )
     leading = symbols.get(batch_symbol, batch or 1)
     bound = {
-        entry.name: shapes.get(entry.name) or _bound_shape(entry, symbols, leading)
+        entry.name: shapes.get(entry.name) or _bound_shape(entry, symbols, leading, samples)
         for entry in inputs
     }
-    samples = _samples(inputs, bound, symbols, batch_symbol)
-    if batch is not None and samples != batch:
-        first = _first_with_batch(inputs)
-        raise InputError(
-            f"--batch {batch} was asked for, but the file fixes the leading dimension of input "
-            f"'{first.name if first else ''}' at {samples}.",
-            remedy=f"Use --batch {samples}, or export the network with a symbolic batch.",
+    counted = _samples(inputs, bound, symbols, batch_symbol, samples)
+    if batch is not None and counted != batch:
+        raise _other_batch(inputs, samples, batch, counted)
+    return Binding(bound, symbols, counted, assumed, batch_symbol)
+
+
+def _other_batch(
+    inputs: Sequence[Declared], samples: SampleAxis | None, batch: int, counted: int
+) -> InputError:
+    """What is said of a `batch` other than the `counted` samples that the file fixes."""
+    first = next((entry for entry in inputs if entry.dimensions), None)
+    dimension = f"the leading dimension of input '{first.name if first else ''}'"
+    if samples is not None:
+        dimension = (
+            f"dimension {samples.axis} of input '{samples.name}', which '{samples.by}' takes as "
+            "the samples,"
         )
-    return Binding(bound, symbols, samples, assumed)
+    return InputError(
+        f"--batch {batch} was asked for, but the file fixes {dimension} at {counted}.",
+        remedy=f"Use --batch {counted}, or export the network with a symbolic batch.",
+    )
 
 
 def _check_names(
@@ -197,21 +222,21 @@ def _bind_shape(entry: Declared, shape: tuple[int, ...], symbols: dict[str, int]
             )
 
 
-def symbol_of_batch(inputs: Sequence[Declared]) -> str:
-    """The symbol that is the batch: one that is called so, else the first leading symbol."""
+def _symbol_of_batch(inputs: Sequence[Declared], samples: SampleAxis | None) -> str:
+    """The symbol that is the batch: one that is called so, else the one where samples are counted."""
     symbols = [d for e in inputs for d in e.dimensions or () if isinstance(d, str)]
     for name in symbols:
         if name in _BATCH_NAMES:
             return name
     for entry in inputs:
-        leading = entry.dimensions[0] if entry.dimensions else None
-        if isinstance(leading, str) and _is_name(leading):
-            return leading
+        if samples is not None and entry.name != samples.name:
+            continue
+        axis = 0 if samples is None else samples.axis
+        sizes = entry.dimensions or ()
+        found = sizes[axis] if axis < len(sizes) else None
+        if isinstance(found, str) and _is_name(found):
+            return found
     return ""
-
-
-def _first_with_batch(inputs: Sequence[Declared]) -> Declared | None:
-    return next((entry for entry in inputs if entry.dimensions), None)
 
 
 def _samples(
@@ -219,21 +244,27 @@ def _samples(
     bound: Mapping[str, tuple[int, ...]],
     symbols: Mapping[str, int],
     batch_symbol: str,
+    samples: SampleAxis | None,
 ) -> int:
     if batch_symbol:
         return symbols[batch_symbol]
+    if samples is not None and samples.axis < len(bound[samples.name]):
+        return bound[samples.name][samples.axis]
     return next((bound[entry.name][0] for entry in inputs if bound[entry.name]), 1)
 
 
-def _bound_shape(entry: Declared, symbols: Mapping[str, int], leading: int) -> tuple[int, ...]:
+def _bound_shape(
+    entry: Declared, symbols: Mapping[str, int], leading: int, samples: SampleAxis | None
+) -> tuple[int, ...]:
     if entry.dimensions is None:
         raise InputError(
             f"the file does not say how many dimensions the input '{entry.name}' has.",
             remedy=f"Give its shape, such as --shape {entry.name}=1x3x224x224.",
         )
+    counts = samples.axis if samples is not None and samples.name == entry.name else 0
     sizes = []
     for axis, dimension in enumerate(entry.dimensions):
-        if dimension is None and axis > 0:
+        if dimension is None and axis != counts:
             raise InputError(
                 f"dimension {axis} of the input '{entry.name}' is dynamic and has no name.",
                 remedy=f"Give the whole shape: --shape {entry.name}=... ("

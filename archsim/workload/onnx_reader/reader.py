@@ -20,7 +20,13 @@ from archsim.workload.onnx_reader.assembly import (
     operators_of,
     parameters_of,
 )
-from archsim.workload.onnx_reader.binding import Binding, bind, declared_inputs, symbols_of
+from archsim.workload.onnx_reader.binding import (
+    Binding,
+    SampleAxis,
+    bind,
+    declared_inputs,
+    symbols_of,
+)
 from archsim.workload.onnx_reader.checking import check_model
 from archsim.workload.onnx_reader.computed import with_computed_weights
 from archsim.workload.onnx_reader.constants import Constant, initial_constants
@@ -43,6 +49,12 @@ from archsim.workload.onnx_reader.nodes import (
 from archsim.workload.onnx_reader.patterns.fusion import fuse_patterns
 from archsim.workload.onnx_reader.registry import COUNTED
 from archsim.workload.onnx_reader.retying import retied
+from archsim.workload.onnx_reader.sample_axis import (
+    SampleAxes,
+    chosen_axis,
+    sample_axes,
+    samples_notes,
+)
 from archsim.workload.onnx_reader.trace import Traced, check_supported, trace
 from archsim.workload.ties import NO_TIES, Ties
 
@@ -158,7 +170,7 @@ class Understood:
 
     `model` has its functions inlined; `pieces` are those that the workload's ops were made of, each
     with its node of the file, in the order of `ops`; `constants` are the stored tensors with ties
-    applied.
+    applied; `batch_symbol` is the symbolic dimension that counts samples, if there is one.
     """
 
     workload: Workload
@@ -167,6 +179,7 @@ class Understood:
     pieces: tuple[Placed, ...]
     ops: tuple[Op, ...]
     constants: Mapping[str, Constant]
+    batch_symbol: str
 
 
 def understood(
@@ -185,7 +198,16 @@ def understood(
     ordered = in_order(live)
     ordered, constants = retied(ordered, constants, bindings.ties)
     check_supported(ordered, constants, opset_versions(model))
-    binding = bind(declared, batch=bindings.batch, dims=bindings.dims, shapes=bindings.shapes)
+    axes = sample_axes(ordered, [entry.name for entry in declared], constants)
+    declared_shapes = {entry.name: entry.dimensions or () for entry in declared}
+    samples = chosen_axis(axes, declared_shapes, bindings.batch)
+    binding = bind(
+        declared,
+        batch=bindings.batch,
+        dims=bindings.dims,
+        shapes=bindings.shapes,
+        samples=samples,
+    )
     inputs = [(e.name, e.element_type, binding.shapes[e.name]) for e in declared]
     traced = trace(
         ordered, inputs, constants, frozenset(results), model.opset_import, bindings.trip_counts
@@ -202,6 +224,7 @@ def understood(
     parameters = parameters_of([*pieces, *traced.dormant])
     notes = (
         *_notes(model, pieces, dead, binding, results, outputs),
+        *_samples_notes(axes, samples, binding),
         *departures(graph.node, opset_versions(model)),
         *equal_tensors(graph.initializer, constants, parameters),
         *traced.notes,
@@ -220,7 +243,18 @@ def understood(
         bindings=dict(binding.symbols),
         origin=origin_of(model),
     )
-    return Understood(workload, model, traced, tuple(pieces), tuple(ops), constants)
+    return Understood(
+        workload, model, traced, tuple(pieces), tuple(ops), constants, binding.batch_symbol
+    )
+
+
+def _samples_notes(
+    axes: SampleAxes, samples: SampleAxis | None, binding: Binding
+) -> tuple[Note, ...]:
+    if binding.batch_symbol or not binding.shapes:
+        return ()
+    shape = binding.shapes[samples.name if samples else next(iter(binding.shapes))]
+    return tuple(samples_notes(axes, samples, shape))
 
 
 def _notes(

@@ -14,6 +14,7 @@ import pytest
 from archsim.cotraining.numerics.losses import softmax_cross_entropy
 from archsim.cotraining.numerics.network import Network
 from archsim.workload.executable import executable
+from tests.cotraining.by_torch import lenet
 from tests.cotraining.numerics.network_cases import NETWORKS, RESNET
 from tests.cotraining.numerics.test_networks import all_gradients, start
 
@@ -26,16 +27,6 @@ def mlp(f: Any, p: Tensors, x: Any) -> Any:
     return f.linear(
         f.linear(x, p["fc1.weight"], p["fc1.bias"]).tanh(), p["fc2.weight"], p["fc2.bias"]
     )
-
-
-def lenet(f: Any, p: Tensors, x: Any) -> Any:
-    for name, padding in (("conv1", 2), ("conv2", 0)):
-        x = f.conv2d(x, p[f"{name}.weight"], p[f"{name}.bias"], padding=padding).relu()
-        x = f.max_pool2d(x, 2)
-    x = x.flatten(1)
-    for name in ("fc1", "fc2"):
-        x = f.linear(x, p[f"{name}.weight"], p[f"{name}.bias"]).relu()
-    return f.linear(x, p["fc3.weight"], p["fc3.bias"])
 
 
 def resnet18(f: Any, p: Tensors, x: Any) -> Any:

@@ -205,6 +205,26 @@ def test_fins_hold_more_width_than_their_pitch() -> None:
     assert layout_area_m2(1e-6, 22e-9) == close(1e-6 * 5 * 22e-9 / 0.5)
 
 
+def test_a_fin_is_as_wide_as_it_is_around() -> None:
+    """It loads a gate as it does in the kit while the output rests; others in proportion to width."""
+    value = load_references()["fin.asap7"].value
+    fins = value["inverter_fins"][1] - value["inverter_fins"][0]
+    least = (value["least_input_ff"][1] - value["least_input_ff"][0]) * 1e-15 / fins
+    assert terminal_capacitance_f(7e-9) == pytest.approx(least, rel=1e-3)
+    around = (2 * value["fin_height_nm"] + value["fin_width_nm"]) * 1e-9
+    wider = terminal_capacitance_f(14e-9) / terminal_capacitance_f(7e-9)
+    assert wider == close((2 * 42e-9 + 8e-9) / around)
+    flat = layout_area_m2(1e-6, 22e-9) / 22e-9
+    finned = layout_area_m2(1e-6, 7e-9) / 7e-9
+    assert flat / finned == close(around / (value["fin_pitch_nm"] * 1e-9))
+    assert terminal_capacitance_f(14e-9) == close(terminal_capacitance_f(16e-9))
+
+
+def test_wires_have_the_median_capacitance_of_the_open_kits() -> None:
+    per_um = sorted(load_references()["wire.routed"].value.values())
+    assert close(per_um[len(per_um) // 2] * 1e-9, rel=5e-3) == WIRE_F_PER_M
+
+
 def test_a_pass_gate_grows_with_the_current_of_its_line() -> None:
     one = pass_gate_area_m2(1e5, 100, 0.25, 32e-9)
     assert pass_gate_area_m2(1e5, 400, 0.25, 32e-9) == close(4 * one)

@@ -13,6 +13,7 @@ from archsim.hardware.macro.encoding import BitSerialEncoding, ParallelEncoding,
 from archsim.hardware.macro.line import Line
 from archsim.hardware.macro.macro import Macro, OperatingPoint
 from archsim.hardware.macro.technology import (
+    WIRE_F_PER_M,
     flip_flop_energy_j,
     full_adder_energy_j,
     terminal_capacitance_f,
@@ -88,7 +89,7 @@ def test_banks_are_read_over_a_local_line() -> None:
     """Half of the places discharge a line over all banks of their place."""
     array = {"rows": 8, "cols": 12, "cols_per_conversion": 4, "banks": 8, "cell_area": "4 um^2"}
     found = macro(array=array).energy_j(point(supply_v=0.8))["bank_lines"].value
-    load = 8 * (2e-10 * 2e-6 + terminal_capacitance_f(65e-9))
+    load = 8 * (WIRE_F_PER_M * 2e-6 + terminal_capacitance_f(65e-9))
     assert found == close(96 * 0.5 * load * 0.64)
     assert "bank_lines" not in macro().energy_j(point())
 

@@ -35,6 +35,9 @@ trees = st.builds(
     schedule__accumulate=st.integers(1, 3),
     activation_buffer__capacity_bit=st.floats(1e4, 1e7),
     chip__update_power_limit_w=st.one_of(st.none(), st.floats(0.05, 2.0)),
+    tile__arrays_per_converter_set=st.sampled_from([1, 2, 16]),
+    adc__outputs_per_adc=st.sampled_from([4, 64]),
+    periphery__sides=st.sampled_from(["doubled", "shared"]),
 )
 
 

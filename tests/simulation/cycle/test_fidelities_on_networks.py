@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from functools import lru_cache
+from typing import Any
 
 import pytest
 
@@ -11,14 +12,17 @@ from archsim.architecture import Architecture
 from archsim.cli.pricing import Job
 from archsim.config.files import names_in
 from archsim.config.loading import load
+from archsim.config.overriding import override
 from archsim.resources import data_folder
 from archsim.result.cycle import analyse, queues
 from archsim.simulation.cycle.chips import MOST_CHIPS
 from archsim.simulation.cycle.links import is_mesh_link
+from archsim.simulation.cycle.repricing import timed_by_cycle
 from archsim.simulation.cycle.run import CycleRun, simulate_step
 from archsim.simulation.estimate import Estimate, estimate
 from archsim.simulation.program import Program, lower
 from archsim.workload.training import training_graph
+from tests.closeness import close
 
 BATCH = 256
 CHIPS = [name for name in names_in(data_folder("arch_configs")) if name != "references"]
@@ -63,6 +67,31 @@ def test_small_networks_are_within_two_per_cent(
     spread = relative_difference(priced, tree)
     assert abs(spread) < 0.02
     assert on_links > spread - 0.02
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        # Of the segments of the schedule one has no task.
+        {"mapping.sync": "broadcast", "algorithm.kind": "chopped_tiki_taka_v2", "mesh.side": 3},
+        # Samples leave two windows when the forward and backward passes end.
+        {
+            "schedule.update": "immediate",
+            "schedule.batchnorm": "running",
+            "activation_buffer.capacity": "1 KiB",
+        },
+    ],
+)
+def test_arrays_that_go_on_working_are_switched_on_once(changes: dict[str, Any]) -> None:
+    """In both fidelities: arrays do not go off between segments that follow each other at once."""
+    gating = {"extends": "power_gating/idle_arrays", "wake_energy": "1 uJ"}
+    settings = {"chip.power_gating": gating, **changes}
+    loaded = load("protonic_128", Architecture, data_folder("arch_configs"))
+    tree = override(loaded, settings).value
+    priced = estimate(program_of("lenet"), [tree], [2])
+    for found in (priced, timed_by_cycle(priced, tree, simulate_step(priced, tree))):
+        spent_j = float(found.static_power_w["power_gating"][0] * found.step_latency_s[0])
+        assert spent_j == close(1e-6 * float(priced.mapping.arrays_used[0]))
 
 
 @pytest.mark.slow

@@ -29,22 +29,12 @@ from archsim.simulation.cycle.template import Template, expand
 from archsim.simulation.estimate import Estimate, estimate
 from archsim.simulation.program import Program
 from tests.closeness import close
-from tests.networks import Layer
+from tests.networks import Layer, layer_lists
 from tests.simulation.architectures import changed
 from tests.simulation.cycle.simpy_oracle import Oracle
 from tests.simulation.test_laws import PROTONIC, program_of
 
-networks = st.lists(
-    st.builds(
-        Layer,
-        inputs=st.integers(1, 200),
-        outputs=st.integers(1, 200),
-        vectors=st.integers(1, 20),
-        norm=st.booleans(),
-    ),
-    min_size=1,
-    max_size=4,
-)
+networks = layer_lists(most=4, inputs=200, outputs=200, vectors=20, norm=True)
 # From links that hold everything up to links that hardly matter.
 chips = st.builds(
     changed,

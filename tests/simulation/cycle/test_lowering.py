@@ -19,7 +19,7 @@ from archsim.simulation.cycle.template import expand
 from archsim.simulation.estimate import estimate
 from archsim.simulation.program import Program, lower
 from archsim.workload.training import TaskKind, TrainingOptions, training_graph
-from tests.networks import Layer, chain
+from tests.networks import Layer, chain, layer_lists
 from tests.simulation.architectures import changed
 from tests.simulation.test_laws import PROTONIC, program_of
 
@@ -111,17 +111,7 @@ architectures = st.builds(
 
 @settings(max_examples=25)
 @given(
-    layers=st.lists(
-        st.builds(
-            Layer,
-            inputs=st.integers(1, 400),
-            outputs=st.integers(1, 400),
-            vectors=st.integers(1, 60),
-            norm=st.booleans(),
-        ),
-        min_size=1,
-        max_size=4,
-    ),
+    layers=layer_lists(most=4, inputs=400, outputs=400, vectors=60, norm=True),
     architecture=architectures,
     samples=st.integers(1, 12),
 )

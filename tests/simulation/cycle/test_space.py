@@ -20,18 +20,12 @@ from archsim.simulation.memory import live_samples
 from archsim.simulation.program import Program
 from archsim.workload.training import TaskKind
 from tests.closeness import close
-from tests.networks import Layer
+from tests.networks import Layer, layer_lists
 from tests.simulation.architectures import changed
 from tests.simulation.test_laws import PROTONIC, program_of
 
 PLAIN = changed(PROTONIC, mapping__replication="none", mapping__grouped="block_diagonal")
-layers = st.lists(
-    st.builds(
-        Layer, st.integers(1, 200), st.integers(1, 200), st.integers(1, 30), norm=st.booleans()
-    ),
-    min_size=1,
-    max_size=4,
-)
+layers = layer_lists(most=4, inputs=200, outputs=200, vectors=30, norm=True)
 architectures = st.builds(
     changed,
     st.just(PLAIN),

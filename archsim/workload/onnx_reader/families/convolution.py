@@ -138,21 +138,7 @@ def _transposed(node: Node, scope: Scope) -> Sequence[Piece]:
     overlap = max(produced - scope.elements(node.outputs[0]), 0)
     scatter = DigitalWork(add=overlap, read=produced, written=scope.elements(node.outputs[0]))
     gather = DigitalWork(read=scope.elements(node.outputs[0]), written=produced)
-    return [
-        Piece(
-            kind=piece.kind,
-            inputs=piece.inputs,
-            outputs=piece.outputs,
-            reason=piece.reason,
-            product=product,
-            forward=piece.forward + scatter,
-            backward=piece.backward + gather,
-            saved=piece.saved,
-            reads=piece.reads,
-            rows=piece.rows,
-            notes=piece.notes,
-        )
-    ]
+    return [replace(piece, forward=piece.forward + scatter, backward=piece.backward + gather)]
 
 
 def _transposed_activations(node: Node, scope: Scope, groups: int) -> Piece:

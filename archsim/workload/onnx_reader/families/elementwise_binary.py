@@ -8,7 +8,7 @@ scalars never are.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from onnx import TensorProto
@@ -136,18 +136,7 @@ def _add(node: Node, scope: Scope) -> Sequence[Piece]:
     bias = _bias(node, scope, operands)
     if bias is None:
         return [piece]
-    return [
-        Piece(
-            kind=piece.kind,
-            inputs=piece.inputs,
-            outputs=piece.outputs,
-            reason=piece.reason,
-            forward=piece.forward,
-            backward=piece.backward,
-            reads=piece.reads,
-            added_bias=bias,
-        )
-    ]
+    return [replace(piece, added_bias=bias)]
 
 
 def _bias(node: Node, scope: Scope, operands: Operands) -> Constant | None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from onnx import TensorProto
 
@@ -101,20 +102,7 @@ def _batch(node: Node, scope: Scope) -> Sequence[Piece]:
         "inference form; each is a barrier over the minibatch.",
         node.name,
     )
-    return [
-        Piece(
-            kind=piece.kind,
-            inputs=piece.inputs,
-            outputs=piece.outputs,
-            reason=piece.reason,
-            forward=piece.forward,
-            backward=piece.backward,
-            saved=piece.saved,
-            reads=reads,
-            batch_barrier=True,
-            notes=(note,),
-        )
-    ]
+    return [replace(piece, batch_barrier=True, notes=(note,))]
 
 
 def _grouped(
