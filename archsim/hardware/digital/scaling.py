@@ -7,6 +7,8 @@ the logarithm of the node.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from archsim.fields import FloatArray, Scalar
@@ -18,6 +20,7 @@ _B = (-0.09097, -0.09311, -0.09675, -0.1241, -0.1582, -0.7823, -0.362, -4.398, -
 _C = (0.02447, 0.02375, 0.02239, 0.03024, 0.04104, 0.471, 0.2767, 1.975, 2.092, 2.904)
 # Area relative to 32 nm.
 _AREA = (0.13, 0.22, 0.38, 0.41, 0.46, 1.0, 2.2, 3.3, 6.1, 14.0)
+_LOG_AREA = tuple(np.log(_AREA).tolist())
 # Nominal supply, reference `neurosim.defaults`.
 _SUPPLY_NODES_NM = (7.0, 10.0, 14.0, 22.0, 32.0, 45.0, 65.0, 90.0, 130.0)
 _SUPPLY_V = (0.7, 0.75, 0.8, 0.85, 0.9, 1.0, 1.1, 1.2, 1.3)
@@ -26,8 +29,21 @@ LARGEST_NODE_M = 130e-9
 
 
 def _over_nodes(node_m: Scalar, nodes_nm: tuple[float, ...], values: tuple[float, ...]) -> Scalar:
+    if isinstance(node_m, float):
+        return _at_node(node_m, nodes_nm, values)
     log_nm = np.log(np.asarray(node_m, dtype=np.float64) * 1e9)
-    return np.interp(log_nm, np.log(nodes_nm), values)
+    return np.interp(log_nm, *_table(nodes_nm, values))
+
+
+# An estimate asks for the same few values hundreds of times.
+@lru_cache
+def _at_node(node_m: float, nodes_nm: tuple[float, ...], values: tuple[float, ...]) -> float:
+    return float(np.interp(np.log(node_m * 1e9), *_table(nodes_nm, values)))
+
+
+@lru_cache
+def _table(nodes_nm: tuple[float, ...], values: tuple[float, ...]) -> tuple[FloatArray, FloatArray]:
+    return np.log(nodes_nm), np.asarray(values)
 
 
 def nominal_supply_v(node_m: Scalar) -> Scalar:
@@ -68,8 +84,7 @@ def switching_energy_ratio(from_m: Scalar, from_v: Scalar, to_m: Scalar, to_v: S
 
 def area_ratio(from_m: Scalar, to_m: Scalar) -> Scalar:
     """Area of a digital circuit at one node over that at another, 7 to 130 nm."""
-    logs = tuple(np.log(_AREA))
-    difference = np.asarray(_over_nodes(to_m, _NODES_NM, logs)) - np.asarray(
-        _over_nodes(from_m, _NODES_NM, logs)
+    difference = np.asarray(_over_nodes(to_m, _NODES_NM, _LOG_AREA)) - np.asarray(
+        _over_nodes(from_m, _NODES_NM, _LOG_AREA)
     )
     return np.asarray(np.exp(difference))
