@@ -59,7 +59,8 @@ class Mapping:
     `on_array` is False for matrices that run on the digital matrix unit; these take no arrays.
     `array_of` is the first of the matrices that share an array with each (None: none do), `chips`
     [C] how many chips there are (more than `system.max_chips` if these are too few), `round_of` in
-    which round each matrix is on the arrays (None: all are at once).
+    which round each matrix is on the arrays (None: all are at once).  `stages` is what the choice of
+    copies weighed (None: there was none).
     """
 
     place: Placement
@@ -70,6 +71,7 @@ class Mapping:
     chips: IndexArray
     array_of: IndexArray | None = None
     round_of: IndexArray | None = None
+    stages: Stages | None = None
 
     def where(self, chosen: BoolArray, other: Mapping) -> Mapping:
         """The mapping itself for the configurations `chosen` ([C]), `other` for the rest."""
@@ -143,8 +145,9 @@ def mapping_candidates(
         found.append(
             tuple(
                 replace(each, copies=copies)
-                for each in _held(architecture, table, one)
-                for copies in _copy_choices(architecture, table, each, batch, times)
+                for held in _held(architecture, table, one)
+                for each in (_weighed(architecture, table, held, batch, times),)
+                for copies in _copy_choices(architecture, table, each)
             )
         )
     return tuple(found)
@@ -159,20 +162,28 @@ def _held(architecture: Architecture, table: MatrixTable, one: Mapping) -> list[
     ]
 
 
-def _copy_choices(
+def _weighed(
     architecture: Architecture,
     table: MatrixTable,
     one: Mapping,
     batch: FloatArray,
     times: tuple[FloatArray, FloatArray],
+) -> Mapping:
+    """`one` with its stages, if numbers of copies are to be chosen."""
+    if architecture.mapping.replication != "auto" or not one.copies.size:
+        return one
+    return replace(one, stages=_stages(architecture, table, one, batch, times))
+
+
+def _copy_choices(
+    architecture: Architecture, table: MatrixTable, one: Mapping
 ) -> tuple[FloatArray, ...]:
-    replication = architecture.mapping.replication
-    if replication == "none" or not one.copies.size:
-        return (one.copies,)
-    if replication == "stated":
+    if architecture.mapping.replication == "stated" and one.copies.size:
         stated = stated_copies(architecture.mapping.copies, table.names)
         return (np.where(one.on_array, stated, 1.0),)
-    stages = _stages(architecture, table, one, batch, times)
+    stages = one.stages
+    if stages is None:
+        return (one.copies,)
     if architecture.mapping.overflow == "multi_chip":
         return (
             one.copies,
@@ -212,17 +223,6 @@ def _on_chips(
             break
         budget = 0.5 * (low + high)
     return best
-
-
-def replication_limits(
-    architecture: Architecture, table: MatrixTable, one: Mapping, batch: FloatArray
-) -> Stages:
-    """Arrays, budget and costs of equal copies of `one`, a mapping with one copy of each matrix.
-
-    The stages take no time: whoever asks knows better times.
-    """
-    none = np.zeros(one.on_array.shape)
-    return _stages(architecture, table, one, batch, (none, none))
 
 
 def _stages(

@@ -19,6 +19,11 @@ MACHINES: Mapping[str, str] = {"analog": "on the tiles", "float32": "in float32"
 _LINES: Mapping[str, SeriesKind] = {"analog": "line", "float32": "dashed"}
 _COLOURS: Mapping[str, int] = {"analog": 0, "float32": 1}
 _TARGET_COLOUR = 2
+# Losses: how they are called, their key in a point of the curve, and how their lines look.
+_LOSSES: Sequence[tuple[str, str, SeriesKind]] = (
+    ("test set", "test_loss", "line"),
+    ("training set", "train_loss", "dashed"),
+)
 
 Cost = Literal["latency_s", "energy_j"]
 _COST_TITLES: Mapping[Cost, str] = {
@@ -68,27 +73,18 @@ def loss_curves(found: Mapping[str, Any]) -> Markup:
     series = []
     for machine, words in MACHINES.items():
         mean = found[machine]["curve"]
-        series.append(
-            Series(
-                f"test set, {words}",
-                [point["epoch"] for point in mean],
-                [point["test_loss"] for point in mean],
-                "line",
-                (),
-                _COLOURS[machine],
+        for name, loss, style in _LOSSES:
+            known = [point for point in mean if point[loss] is not None]
+            series.append(
+                Series(
+                    f"{name}, {words}",
+                    [point["epoch"] for point in known],
+                    [point[loss] for point in known],
+                    style,
+                    (),
+                    _COLOURS[machine],
+                )
             )
-        )
-        learnt = [point for point in mean if point["train_loss"] is not None]
-        series.append(
-            Series(
-                f"training set, {words}",
-                [point["epoch"] for point in learnt],
-                [point["train_loss"] for point in learnt],
-                "dashed",
-                (),
-                _COLOURS[machine],
-            )
-        )
     # A squared error may be zero, which a logarithmic axis cannot show.
     positive = all(value > 0 for one in series for value in one.y)
     axis = Axis("loss", "log" if positive else "linear")

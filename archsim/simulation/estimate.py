@@ -117,7 +117,10 @@ def estimate(
         # Rounds of writing would differ from row to row.
         priced = price(side_by_side([mapping for mappings in candidates for mapping in mappings]))
         rows = iter(range(priced.fits.size))
-        choices = [[row_of(priced, next(rows)) for _ in mappings] for mappings in candidates]
+        choices = [
+            [replace(row_of(priced, next(rows)), mapping=mapping) for mapping in mappings]
+            for mappings in candidates
+        ]
     else:
         choices = [[price(mapping) for mapping in mappings] for mappings in candidates]
     if chooses_by_segment(architecture):

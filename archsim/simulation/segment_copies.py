@@ -9,7 +9,6 @@ import numpy as np
 from archsim.architecture import Architecture
 from archsim.fields import FloatArray
 from archsim.mapping import Mapping
-from archsim.mapping.mapping import replication_limits
 from archsim.mapping.segment_balance import Segmented, minimise_segments
 from archsim.simulation.analytic import Segments
 from archsim.simulation.columns import CONVERTERS, TaskCosts
@@ -54,7 +53,9 @@ def segment_copies(
     Stages are taken from the prices of what is known, so that only the times of numbers of copies
     that nobody has priced are guesses.
     """
-    limits = replication_limits(architecture, program.matrices, known.one, batch)
+    limits = known.one.stages
+    if limits is None:
+        return known.copies
     busy_s = _shared_units_s(program, known.costs, segments)
     every = np.arange(segments.count)
     pairs = _pairs(program, segments, _shared_by_copies(program, architecture), known)
