@@ -185,6 +185,8 @@ def stack(components: Sequence[ComponentT]) -> ComponentT:
     in all stay None.  The trailing axis of length 1 broadcasts against layers or tasks.
     """
     first = components[0]
+    if len(components) == 1:
+        return _alone(first)
     values: dict[str, Any] = {}
     for name in type(first).model_fields:
         column = [getattr(c, name) for c in components]
@@ -194,11 +196,20 @@ def stack(components: Sequence[ComponentT]) -> ComponentT:
             if any(type(c) is not type(column[0]) for c in column):
                 raise NotStackable(name)
             values[name] = stack(column)
-        elif name in _LABELS or all(c == column[0] for c in column):
-            values[name] = column[0]
-        else:
+        elif name not in _LABELS and any(c != column[0] for c in column):
             raise NotStackable(name)
-    return type(first).model_construct(**values)
+    return first.model_copy(update=values)
+
+
+def _alone(component: ComponentT) -> ComponentT:
+    """A stack of one, which has nothing to compare."""
+    values: dict[str, Any] = {}
+    for name, value in component.__dict__.items():
+        if _is_number(value):
+            values[name] = np.array([[value]], dtype=np.float64)
+        elif isinstance(value, Component):
+            values[name] = _alone(value)
+    return component.model_copy(update=values)
 
 
 def _is_number(value: object) -> bool:

@@ -13,7 +13,7 @@ from archsim.fields import FloatArray, Scalar
 from archsim.hardware.crossbar import Placement
 from archsim.mapping.line_access import line_write
 from archsim.mapping.partition import arrays_per_copy
-from archsim.mapping.row_write import row_write
+from archsim.mapping.row_write import row_read
 from archsim.mapping.write_back import write_backs
 
 
@@ -65,7 +65,7 @@ def averaging(
         energy[name] = np.asarray(energy.get(name, 0.0) + value)
 
     for back in write_backs(architecture, batch, copies):
-        read = row_write(architecture, place, 0.0, 1.0)
+        read = row_read(architecture, place)
         write = line_write(architecture, place, back.slots, back.pulses / back.slots)
         array_s = np.asarray(array_s + back.read * rows * (read.seconds + write.seconds))
         for name, value in read.energy_j.items():

@@ -8,6 +8,7 @@ matrix as soon as it has more than one copy; both are given per sample, that is 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 
 from archsim.fields import FloatArray
 
-_BISECTIONS = 60
 # What an error of this many halvings of a price leaves of the budget is spent copy by copy.
-_PRICE_BISECTIONS = 40
+_BISECTIONS = 40
+# Bisections are made two at once: where arrays are short, calls of numpy take nearly all the time.
+_QUARTERS = np.array([0.25, 0.5, 0.75])[:, None, None]
 _CANDIDATES = 64
 _TINY = float(np.finfo(np.float64).tiny)
 # A cost of a copy below this share of a stage asks for a thousand million copies.
@@ -75,21 +77,35 @@ def balance_bottleneck(stages: Stages) -> FloatArray:
 
 
 def _copies_for(stages: Stages, bound: FloatArray) -> FloatArray:
-    room = np.maximum(bound - stages.fixed_s, np.finfo(np.float64).tiny)
+    room = np.maximum(bound - stages.fixed_s, _TINY)
     # The tolerance keeps an exact quotient from being rounded up by one ulp.
     need = np.ceil(stages.shared_s / room * (1.0 - 1e-12))
-    return np.asarray(np.clip(need, 1.0, stages.most))
+    return _clipped(need, stages)
 
 
 def _least_bound(stages: Stages, high: FloatArray) -> FloatArray:
     low = (stages.fixed_s + stages.shared_s / stages.most).max(axis=1, keepdims=True)
-    for _ in range(_BISECTIONS):
-        middle = 0.5 * (low + high)
-        arrays = (_copies_for(stages, middle) * stages.arrays).sum(axis=1, keepdims=True)
+    _, high = _bisected(stages, _copies_for, low, high)
+    return np.maximum(high, _TINY)
+
+
+def _bisected(
+    stages: Stages,
+    copies_at: Callable[[Stages, FloatArray], FloatArray],
+    low: FloatArray,
+    high: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Where the copies [..., C, M] that `copies_at` [..., C, 1] asks for just keep to the budget.
+
+    They grow fewer from `low` to `high`, [C, 1] each; those at `high` fit.
+    """
+    for _ in range(_BISECTIONS // 2):
+        tried = low + _QUARTERS * (high - low)
+        arrays = (copies_at(stages, tried) * stages.arrays).sum(axis=2, keepdims=True)
         fits = arrays <= stages.budget
-        high = np.where(fits, middle, high)
-        low = np.where(fits, low, middle)
-    return np.maximum(high, np.finfo(np.float64).tiny)
+        high = np.minimum(high, np.where(fits, tried, np.inf).min(axis=0))
+        low = np.maximum(low, np.where(fits, -np.inf, tried).max(axis=0))
+    return low, high
 
 
 def minimise_sum(stages: Stages) -> FloatArray:
@@ -158,13 +174,7 @@ def least_linear_sum(stages: Stages) -> tuple[FloatArray, FloatArray]:
     """
     # At this price no matrix wants a second copy.
     high = (stages.shared_s / stages.arrays).max(axis=1, keepdims=True) + _TINY
-    low = np.zeros_like(high)
-    for _ in range(_PRICE_BISECTIONS):
-        middle = 0.5 * (low + high)
-        arrays = (_copies_at(stages, middle) * stages.arrays).sum(axis=1, keepdims=True)
-        fits = arrays <= stages.budget
-        high = np.where(fits, middle, high)
-        low = np.where(fits, low, middle)
+    low, high = _bisected(stages, _copies_at, np.zeros_like(high), high)
     copies = _spend_rest(_copies_at(stages, high), stages)
     # No allocation is better than what all matrices choose at any price, less that price's worth
     # of the whole budget.
@@ -178,9 +188,12 @@ def _copies_at(stages: Stages, price: FloatArray) -> FloatArray:
     cost = stages.per_copy_s + price * stages.arrays
     # Below that cost the number of copies is bounded by `most` in any case.
     cost = np.maximum(cost, stages.shared_s * _LEAST_COST + _TINY)
-    wanted = np.floor(0.5 + np.sqrt(0.25 + stages.shared_s / cost))
+    return _clipped(np.floor(0.5 + np.sqrt(0.25 + stages.shared_s / cost)), stages)
+
+
+def _clipped(copies: FloatArray, stages: Stages) -> FloatArray:
     # Far faster than np.clip for the few numbers of a network.
-    return np.asarray(np.minimum(np.maximum(wanted, 1.0), stages.most))
+    return np.asarray(np.minimum(np.maximum(copies, 1.0), stages.most))
 
 
 def _linear_sum(stages: Stages, copies: FloatArray) -> FloatArray:

@@ -17,10 +17,16 @@ WRITE_DENSITY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class RowWrite:
-    """Reading a row of each matrix and writing it back: time and energy by component, per row."""
+    """Reading a row of each matrix, writing it, or both: time and energy by component, per row."""
 
     seconds: Scalar
     energy_j: Mapping[str, Scalar]
+
+
+def row_read(architecture: Architecture, place: Placement) -> RowWrite:
+    """A one-hot read of a row."""
+    read = architecture.crossbar.read_cost(_one_row(place), Direction.FORWARD)
+    return RowWrite(read.interval_s, read.energy_j)
 
 
 def row_write(
@@ -33,16 +39,20 @@ def row_write(
     """
     crossbar = architecture.crossbar
     one = np.ones_like(np.asarray(place.inputs))
-    one_row = Placement(
-        one, place.outputs, place.blocks, one, one, place.col_splits, place.arrays_at_once
-    )
-    read = crossbar.read_cost(one_row, Direction.FORWARD)
+    read = row_read(architecture, place)
     fired = PulseStatistics(one, WRITE_DENSITY * one, one, 2.0 * one)
     rows = np.minimum(place.inputs * place.blocks_per_array, architecture.array.rows)
     packed = place.outputs * architecture.array.columns_per_weight * (place.blocks_per_array - 1.0)
-    write = crossbar.update_cost(one_row, fired, Bystanders(rows - 1.0, packed))
+    write = crossbar.update_cost(_one_row(place), fired, Bystanders(rows - 1.0, packed))
     trains = np.ceil(pulses / (architecture.update.train_length * WRITE_DENSITY))
     parts = {name: reads * energy for name, energy in read.energy_j.items()}
     for component, energy in write.energy_j.items():
         parts[component] = parts.get(component, 0.0) + trains * energy
-    return RowWrite(reads * read.interval_s + trains * write.duration_s, parts)
+    return RowWrite(reads * read.seconds + trains * write.duration_s, parts)
+
+
+def _one_row(place: Placement) -> Placement:
+    one = np.ones_like(np.asarray(place.inputs))
+    return Placement(
+        one, place.outputs, place.blocks, one, one, place.col_splits, place.arrays_at_once
+    )

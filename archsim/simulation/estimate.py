@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -118,8 +118,7 @@ def estimate(
         priced = price(side_by_side([mapping for mappings in candidates for mapping in mappings]))
         rows = iter(range(priced.fits.size))
         choices = [
-            [replace(row_of(priced, next(rows)), mapping=mapping) for mapping in mappings]
-            for mappings in candidates
+            [priced.row(next(rows), mapping) for mapping in mappings] for mappings in candidates
         ]
     else:
         choices = [[price(mapping) for mapping in mappings] for mappings in candidates]
@@ -144,6 +143,11 @@ class _Priced:
     state: AlgorithmState
     fits: BoolArray
     dynamic_j: FloatArray
+
+    def row(self, row: int, mapping: Mapping) -> _Priced:
+        """The row of one `mapping` alone, of those that were priced side by side."""
+        own = {field.name: row_of(getattr(self, field.name), row) for field in fields(self)[1:]}
+        return _Priced(mapping, **own)
 
 
 def _price(

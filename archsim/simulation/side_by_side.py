@@ -5,13 +5,11 @@ For one configuration nearly all time goes to calls of numpy, whose arrays are s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass, replace
-from functools import singledispatch
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from archsim.mapping import Mapping
 from archsim.simulation.analytic import Segments
@@ -49,38 +47,38 @@ def row_of(value: Value, row: int) -> Value:
     return found
 
 
-@singledispatch
 def _row(value: Any, row: int) -> Any:
-    if not is_dataclass(value) or isinstance(value, type):
+    kind = type(value)
+    if kind is np.ndarray:
+        return value if value.shape[0] == 1 else value[row : row + 1]
+    if kind is dict:
+        return {key: _row(entry, row) for key, entry in value.items()}
+    own = _OWN_ROWS.get(kind)
+    if own is not None:
+        return own(value, row)
+    if not is_dataclass(value):
         return value
-    parts = {field.name: _row(getattr(value, field.name), row) for field in fields(value)}
-    return replace(value, **parts)
+    return kind(*(_row(getattr(value, field.name), row) for field in fields(value)))
 
 
-@_row.register
-def _(value: np.ndarray, row: int) -> NDArray[Any]:
-    return value if value.shape[0] == 1 else value[row : row + 1]
-
-
-@_row.register
-def _(value: dict, row: int) -> dict[Any, Any]:  # type: ignore[type-arg]
-    return {key: _row(entry, row) for key, entry in value.items()}
-
-
-@_row.register
-def _(value: ChipSpread, row: int) -> ChipSpread:
+def _spread_row(value: ChipSpread, row: int) -> ChipSpread:
     own = {name: _row(getattr(value, name), row) for name in _BY_ROW}
     return replace(value, **own, links=(value.links[row],))
 
 
-@_row.register
-def _(value: ConverterSharing, row: int) -> ConverterSharing:
+def _sharing_row(value: ConverterSharing, row: int) -> ConverterSharing:
     return ConverterSharing(_row(value.user, row), (value.arrays[row],), (value.names[row],))
 
 
-@_row.register
-def _(value: Segments, row: int) -> Segments:
+def _segments_row(value: Segments, row: int) -> Segments:
+    del row  # they are the same for all
     return value
 
 
 _BY_ROW = ("chips", "matrix_first", "matrix_count", "first", "count")
+# What holds more than arrays whose first axis counts rows.
+_OWN_ROWS: dict[type, Callable[[Any, int], Any]] = {
+    ChipSpread: _spread_row,
+    ConverterSharing: _sharing_row,
+    Segments: _segments_row,
+}

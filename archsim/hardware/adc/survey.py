@@ -36,6 +36,7 @@ _FOM_MAX_DB = (
     189.49654744845537,
     192.71705895943293,
 )
+_FOM_CEILING_DB = np.asarray(_FOM_MAX_DB)
 # The regression's residual falls with bits faster than the figure of merit rises below this.
 LEAST_BITS = 4
 # Below this node the survey holds too few designs for the regression to be more than a guess.
@@ -54,7 +55,7 @@ def survey_energy_j(bits: Scalar, rate_hz: Scalar, node_m: Scalar) -> Scalar:
     bits = np.maximum(bits, LEAST_BITS)
     node_nm = np.asarray(node_m) * 1e9
     sndr_db = 6.02 * np.asarray(bits) + 1.76
-    ceiling = np.asarray(_FOM_MAX_DB)[np.ceil(np.asarray(bits, dtype=np.float64)).astype(np.intp)]
+    ceiling = _FOM_CEILING_DB[np.ceil(np.asarray(bits, dtype=np.float64)).astype(np.intp)]
     fom_db = np.minimum(_FOM_INTERCEPT_DB - _FOM_SLOPE_DB * np.log(rate_hz), ceiling)
     a, b, c, d = _ENERGY_LOG
     residual = np.exp(a + b * np.log(node_nm) + c * np.log(bits) + d)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from archsim.fields import Component, Quantity, Scalar
-from archsim.hardware.digital.scaling import area_ratio, energy_ratio, nominal_supply_v
+from archsim.hardware.digital.scaling import area_ratio, energy_ratio, nominal_supply_v, per_node
 
 _NODE_M, _ENERGY_J, _AREA_M2, _LEAKAGE_W = 40e-9, 0.009e-12, 5.98e-12, 0.07e-6
 
 
+@per_node
 def bit_energy_j(node_m: Scalar) -> Scalar:
     """Energy of clocking a new value into one bit: 9 fJ at 40 nm (`reg.aladdin`).
 
@@ -19,6 +20,7 @@ def bit_energy_j(node_m: Scalar) -> Scalar:
     return _ENERGY_J * energy_ratio(_NODE_M, there, node_m, here)
 
 
+@per_node
 def bit_area_m2(node_m: Scalar) -> Scalar:
     """Area of one bit: 5.98 um^2 at 40 nm (`reg.aladdin`), scaled by `stillmaker.area`."""
     return _AREA_M2 * area_ratio(_NODE_M, node_m)

@@ -7,11 +7,12 @@ the logarithm of the node.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, wraps
 
 import numpy as np
 
-from archsim.fields import FloatArray, Scalar
+from archsim.fields import FloatArray, Scalar, lone
 
 # Energy of a node at supply V is proportional to a V^2 + b V + c.
 _NODES_NM = (7.0, 10.0, 14.0, 16.0, 20.0, 32.0, 45.0, 65.0, 90.0, 130.0)
@@ -46,6 +47,25 @@ def _table(nodes_nm: tuple[float, ...], values: tuple[float, ...]) -> tuple[Floa
     return np.log(nodes_nm), np.asarray(values)
 
 
+def per_node(function: Callable[[Scalar], Scalar]) -> Callable[[Scalar], Scalar]:
+    """An elementwise function of the node, whose values at single nodes are kept."""
+
+    @lru_cache
+    def known(node_m: float) -> float:
+        return lone(function(node_m))
+
+    @wraps(function)
+    def of_node(node_m: Scalar) -> Scalar:
+        if isinstance(node_m, float):
+            return known(node_m)
+        if node_m.size == 1:
+            return np.full(node_m.shape, known(node_m.item()))
+        return function(node_m)
+
+    return of_node
+
+
+@per_node
 def nominal_supply_v(node_m: Scalar) -> Scalar:
     """Nominal supply of logic at a node of 7 to 130 nm, in V."""
     return _over_nodes(node_m, _SUPPLY_NODES_NM, _SUPPLY_V)
