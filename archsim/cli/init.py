@@ -62,11 +62,17 @@ def example_files() -> dict[str, str]:
 def write_examples(folder: Path, files: Mapping[str, str]) -> list[str]:
     """Write `files` below `folder`; returns their names, sorted.
 
-    Raises `InputError` if one of them exists or the folder cannot be written; what had been written
-    until then is removed again.
+    Raises `InputError` if one of them exists, or the folder is named as a file or cannot be written;
+    what had been written until then is removed again.
     """
     from archsim.errors import InputError
 
+    if folder.suffix in (".yaml", ".yml"):
+        raise InputError(
+            "that is the name of a file, and the examples are several.",
+            place=str(folder),
+            remedy=f"Give a folder, such as '{folder.with_suffix('')}'.",
+        )
     for name in files:
         if (folder / name).exists():
             raise InputError(

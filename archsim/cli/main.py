@@ -131,7 +131,8 @@ def _nowhere() -> TextIO:
 
 def _complain_usage(error: click.ClickException) -> None:
     context = error.ctx if isinstance(error, click.UsageError) else None
-    note(f"error: {error.format_message()}")
+    # Some of click's messages are lists over several lines, with tabs.
+    note(f"error: {' '.join(error.format_message().split())}")
     if context is not None:
         note(f"Try '{context.command_path} --help'.")
 

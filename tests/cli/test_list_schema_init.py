@@ -131,6 +131,23 @@ def test_init_overwrites_nothing(archsim_here: Runner, tmp_path: Path) -> None:
     assert (folder / "study.yaml").read_text(encoding="utf-8") == "mine"
 
 
+def test_init_into_the_name_of_a_file_is_refused(archsim_here: Runner, tmp_path: Path) -> None:
+    """Examples go into a folder: the name of a YAML file is refused, and a folder proposed."""
+    found = archsim_here("init", "my.chip.yaml")
+    assert found.code == 2
+    assert "'my.chip'" in found.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_argument_is_named_on_one_line(archsim_here: Runner) -> None:
+    """Without its argument, `schema` lists the choices in one line without control characters."""
+    found = archsim_here("schema")
+    assert found.code == 2
+    first = found.err.splitlines()[0]
+    assert all(f" {name}" in first for name in SCHEMAS)
+    assert "\ufffd" not in found.err
+
+
 def test_init_below_a_file_is_refused(archsim_here: Runner, tmp_path: Path) -> None:
     """A folder that cannot be made is a sentence, not a traceback."""
     (tmp_path / "file").write_text("", encoding="utf-8")
