@@ -8,7 +8,11 @@ from typing import Any
 from archsim.report.text import NO_VALUE
 
 CLASS_NAMES = {"prediction": "predictions", "rollup": "roll-ups", "not_modelled": "not modelled"}
-_GROUPS = {"seen_predictions": "seen predictions", "everything_seen": "everything seen"}
+_GROUPS = {
+    "seen_predictions": "seen predictions",
+    "everything_seen": "everything seen",
+    "further_predictions": "seen predictions of further systems",
+}
 
 
 def value_text(value: Any) -> str:
@@ -47,10 +51,11 @@ def _median_line(label: str, summary: Mapping[str, Any]) -> str:
         ("uncalibrated", "median_absolute_error", "bar"),
         ("calibrated", "median_absolute_error_calibrated", "bar_calibrated"),
     ):
-        verdict = "MISSED" if name in summary["missed"] else "met"
-        parts.append(
-            f"{100 * summary[key]:.1f} % {name} (bar {100 * summary[bar]:.0f} %: {verdict})"
-        )
+        found = f"{100 * summary[key]:.1f} % {name}"
+        if summary[bar] is not None:
+            verdict = "MISSED" if name in summary["missed"] else "met"
+            found += f" (bar {100 * summary[bar]:.0f} %: {verdict})"
+        parts.append(found)
     count = f"{rows} row{'' if rows == 1 else 's'} of {systems} system{'' if systems == 1 else 's'}"
     return f"Median absolute error, {label} ({count}): {', '.join(parts)}."
 

@@ -27,7 +27,8 @@ class Row:
     `estimate` and the errors are None for rows that are not modelled.  Errors are
     (estimate - published) / published; towards a range they are 0 inside it, else to its near end.
     `cause` says why a row is not modelled, or why its error is large.  Rows of one `family` are of
-    one chip, or of one estimator.
+    one chip, or of one estimator.  `further` rows are of systems that are
+    known from third parties only; they calibrate nothing.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Row:
     relative_error: float | None
     calibrated_relative_error: float | None
     cause: str
+    further: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +61,20 @@ class Summary:
 
     Publications of one family are one system here, so that no chip counts twice.
 
-    Medians are None where the group has no rows.
+    Medians are None where the group has no rows, `bar` where none is set.
     """
 
     rows: int
     systems: int
     median: float | None
     median_calibrated: float | None
-    bar: Bar
+    bar: Bar | None = None
 
     @property
     def missed(self) -> tuple[str, ...]:
         """Which of the two bars are missed: `uncalibrated`, `calibrated`."""
+        if self.bar is None:
+            return ()
         pairs = (
             ("uncalibrated", self.median, self.bar.uncalibrated),
             ("calibrated", self.median_calibrated, self.bar.calibrated),
@@ -80,15 +84,17 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """All rows, the medians over seen predictions and over everything seen, and the factors.
+    """All rows, medians, and the factors.
 
-    `factors` are fitted to all chips, `factors_without` to all but the chip (or family) named; only
-    the latter enter the calibrated errors.
+    Medians are those of seen predictions, of everything seen, and of the predictions for further
+    systems, which are in neither of the others.  `factors` are fitted to all chips but the further ones,
+    `factors_without` to all but the chip (or family) named; only the latter enter the calibrated errors.
     """
 
     rows: tuple[Row, ...]
     predictions: Summary
     seen: Summary
+    further: Summary
     factors: Factors
     factors_without: Mapping[str, Factors]
 
@@ -108,10 +114,12 @@ def compare(
     """Price every system and set its rows beside what was published.
 
     Calibration factors come from all `systems`, without the family of the system that they are
-    applied to, also where `only` keeps some of the rows.  Peers are no systems and are left out.
+    applied to, also where `only` keeps some of the rows, and never from further systems.
+    Peers are no systems and are left out.
     """
-    priced = [_Priced.of(system) for system in systems if system.role == "system"]
-    samples = [sample for one in priced for sample in one.samples()]
+    priced = [_Priced.of(system) for system in systems if system.role != "peer"]
+    known = [one for one in priced if one.system.role == "system"]
+    samples = [sample for one in known for sample in one.samples()]
     without = leave_one_out(samples, [one.system.group for one in priced])
     rows = tuple(
         row
@@ -119,20 +127,22 @@ def compare(
         for row in one.rows(without[one.system.group])
         if only is None or only(row)
     )
+    tables = [row for row in rows if not row.further]
     return Validation(
         rows=rows,
-        predictions=summary(
-            rows,
-            lambda row: row.row_class == "prediction" and row.evidence == "seen",
-            PREDICTION_BAR,
-        ),
-        seen=summary(rows, lambda row: row.evidence == "seen", SEEN_BAR),
+        predictions=summary(tables, _is_seen_prediction, PREDICTION_BAR),
+        seen=summary(tables, lambda row: row.evidence == "seen", SEEN_BAR),
+        further=summary(rows, lambda row: row.further and _is_seen_prediction(row)),
         factors=fit_if_it_helps(samples),
         factors_without=without,
     )
 
 
-def summary(rows: Iterable[Row], belongs: Callable[[Row], bool], bar: Bar) -> Summary:
+def _is_seen_prediction(row: Row) -> bool:
+    return row.row_class == "prediction" and row.evidence == "seen"
+
+
+def summary(rows: Iterable[Row], belongs: Callable[[Row], bool], bar: Bar | None = None) -> Summary:
     """Medians over the estimated rows that belong: of each system first, then of the systems."""
     systems: dict[str, list[Row]] = {}
     for row in rows:
@@ -234,6 +244,7 @@ def _row(system: PublishedSystem, row: PublishedRow, outcome: Outcome, factors: 
         relative_error=error,
         calibrated_relative_error=calibrated,
         cause=outcome.cause if isinstance(outcome, NotModelled) else row.cause,
+        further=system.role == "further",
     )
 
 

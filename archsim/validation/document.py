@@ -27,6 +27,7 @@ COLUMNS = (
     "relative_error",
     "calibrated_relative_error",
     "cause",
+    "further",
 )
 
 
@@ -36,7 +37,8 @@ def as_document(
     """Everything of a validation as JSON values.
 
     `median_absolute_error` is that of the predictions whose published value was seen; `medians`
-    holds it again beside that of everything seen, each with its bars.  Errors are shares of 1.
+    holds it again beside that of everything seen, each with its bars, and that of predictions for
+    further systems, which has none.  Errors are shares of 1.
     """
     return {
         "schema_version": SCHEMA_VERSION,
@@ -47,6 +49,7 @@ def as_document(
         "medians": {
             "seen_predictions": summary_values(validation.predictions),
             "everything_seen": summary_values(validation.seen),
+            "further_predictions": summary_values(validation.further),
         },
         "shares": {name: validation.share(name) for name in ROW_CLASSES},
         "calibration": {
@@ -79,14 +82,15 @@ def row_values(row: Row) -> dict[str, Any]:
 
 
 def summary_values(summary: Summary) -> dict[str, Any]:
-    """The medians of a group of rows, their bars, and which of these are missed."""
+    """The medians of a group of rows, their bars (None: there are none), and which are missed."""
+    bar = summary.bar
     return {
         "rows": summary.rows,
         "systems": summary.systems,
         "median_absolute_error": summary.median,
         "median_absolute_error_calibrated": summary.median_calibrated,
-        "bar": summary.bar.uncalibrated,
-        "bar_calibrated": summary.bar.calibrated,
+        "bar": None if bar is None else bar.uncalibrated,
+        "bar_calibrated": None if bar is None else bar.calibrated,
         "missed": list(summary.missed),
     }
 

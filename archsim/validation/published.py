@@ -83,14 +83,16 @@ class PublishedSystem(Component):
     """A publication: its configuration as published, and its results.
 
     Systems of one `family` (the same chip in another publication) are left out of a calibration
-    together; by default a system is its own family.  `role: peer` marks results that are shown
+    together; by default a system is its own family.  `role: further` marks systems whose
+    configuration is known from third parties only, with activities or geometry that these assumed:
+    they calibrate nothing and have a median of their own.  `role: peer` marks results that are shown
     beside ours and are no rows: the errors that another estimator reports.
     """
 
     name: str
     title: str
     description: str = ""
-    role: Literal["system", "peer"] = "system"
+    role: Literal["system", "further", "peer"] = "system"
     family: str = ""
     ops_convention: str = ""
     configuration: Configuration

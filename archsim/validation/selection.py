@@ -17,7 +17,7 @@ def row_filter(
     An id is that of a system (`isaac_ce`) or of a row (`isaac_ce.tile.power`).  Raises `InputError`
     with the nearest one for an id that there is not.
     """
-    names = {system.name for system in systems if system.role == "system"}
+    names = {system.name for system in systems if system.role != "peer"}
     rows = {f"{system.name}.{row.id}" for system in systems for row in system.published}
     for name in wanted:
         if name not in names | rows:

@@ -63,6 +63,34 @@ def test_classes_add_up_to_the_components(name: str, kind: MacroKind) -> None:
             assert sum(parts.values()) == close(expected)
 
 
+@pytest.mark.parametrize(("name", "kind"), MACROS)
+def test_the_total_area_is_that_of_all_units(name: str, kind: MacroKind) -> None:
+    found = estimates(kind)
+    total = sum(found["area"].value() for _unit in range(kind.macro.array.units))
+    assert found["total_area"].value() == close(total)
+    assert found["total_area"].basis == found["area"].basis
+
+
+def test_cells_without_published_area_are_a_prediction() -> None:
+    """The same array is a roll-up if the publication states the area of its cells."""
+    kind = macro_kind("su_2023")
+    assert estimates(kind)["total_area"].basis == "prediction"
+    stated = {"cell_transistors": None, "cell_area_m2": 1e-12}
+    array = kind.macro.array.model_copy(update=stated)
+    macro = kind.macro.model_copy(update={"array": array})
+    found = estimates(kind.model_copy(update={"macro": macro}))
+    assert found["total_area"].basis == "rollup"
+
+
+def test_a_product_of_su_takes_two_passes_of_four_bits() -> None:
+    """16 inputs and 12 outputs of 8 bits in each of four banks; 32 conversions per output."""
+    macro = macro_kind("su_2023").macro
+    point = macro_kind("su_2023").points["v090"]
+    assert macro.operations(point) == 2 * 4 * 16 * 12
+    assert macro.counts(point).passes * macro.array.conversions == 12 * 32
+    assert macro.vector_s(point) == close(7.2e-9)
+
+
 def test_the_published_throughput_of_jia_is_arithmetic() -> None:
     """2 * 2304 * 256 operations in 54 cycles of 40 MHz."""
     found = estimates(macro_kind("jia_2020"))

@@ -8,26 +8,14 @@ import pytest
 
 from archsim.validation.configurations.training_run import TrainingRun
 from archsim.validation.estimate import CircuitClass, Estimate
-from archsim.validation.published import load_system
 from tests.closeness import close
 
+SYSTEM = "panther_mlp_step"
 BITS, STAGE_S, SIDE = 16, 128e-9, 128
 # A column for references is converted with the others, in a forward product only.
 CONVERTED = SIDE + 1
 PRODUCT_S = CONVERTED * 1e-9 * BITS + STAGE_S + STAGE_S
 TRANSPOSED_S = (BITS + 2) * STAGE_S
-
-
-@pytest.fixture(scope="module")
-def run() -> TrainingRun:
-    configuration = load_system("panther_mlp_step").value.configuration
-    assert isinstance(configuration, TrainingRun)
-    return configuration
-
-
-@pytest.fixture(scope="module")
-def found(run: TrainingRun) -> dict[str, Estimate]:
-    return {key: e for key, e in run.estimates().items() if isinstance(e, Estimate)}
 
 
 def test_a_product_is_its_bits_and_two_stages_more(found: dict[str, Estimate]) -> None:

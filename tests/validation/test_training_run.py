@@ -13,7 +13,6 @@ from archsim.simulation.estimate import estimate
 from archsim.simulation.program import lower
 from archsim.validation.configurations.training_run import TrainingRun
 from archsim.validation.estimate import CircuitClass, Estimate
-from archsim.validation.published import load_system
 from archsim.validation.shipped_network import shipped_graph
 from tests.closeness import close
 
@@ -38,20 +37,9 @@ VGG8 = (
     Layer(8192, 1024, 1, 1),
     Layer(1024, 10, 1, 8),
 )
+SYSTEM = "neurosim_v2_vgg8_epoch"
 IMAGES, BATCH = 50_000, 200
 BITS, READ_S, CLOCK_S, COLUMNS_PER_CONVERTER = 8, 10e-9, 1e-9, 8
-
-
-@pytest.fixture(scope="module")
-def run() -> TrainingRun:
-    configuration = load_system("neurosim_v2_vgg8_epoch").value.configuration
-    assert isinstance(configuration, TrainingRun)
-    return configuration
-
-
-@pytest.fixture(scope="module")
-def found(run: TrainingRun) -> dict[str, Estimate]:
-    return {key: e for key, e in run.estimates().items() if isinstance(e, Estimate)}
 
 
 def arrays(layer: Layer) -> int:

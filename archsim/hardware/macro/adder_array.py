@@ -9,6 +9,7 @@ from typing import Annotated
 from archsim.fields import Component, Quantity
 from archsim.hardware.macro.delay import delay_ratio
 from archsim.hardware.macro.line import Line
+from archsim.hardware.macro.memory_cell import memory_cell_area_m2
 from archsim.hardware.macro.technology import (
     ADDER_GATES,
     flip_flop_area_m2,
@@ -17,9 +18,7 @@ from archsim.hardware.macro.technology import (
     full_adder_energy_j,
 )
 
-# Of a six-transistor memory cell beside logic, in squares of the feature size (reference
-# `cell.area_neurosim`).
-_MEMORY_CELL_FEATURES = 160.0
+_MEMORY_TRANSISTORS = 6.0
 
 
 class AdderArray(Component):
@@ -87,7 +86,7 @@ class AdderArray(Component):
         """Area by component: memory cell and logic, line drivers, registers."""
         node = self.node_m
         logic = self.cell_gates / ADDER_GATES * full_adder_area_m2(node)
-        memory = _MEMORY_CELL_FEATURES * node**2
+        memory = memory_cell_area_m2(_MEMORY_TRANSISTORS, node)
         driver = self.input_line.per_axis * self.input_line.footprint_m2(self.cols, node)
         return {
             "cells": self.rows * self.cols * (memory + logic),

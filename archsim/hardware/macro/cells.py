@@ -41,19 +41,25 @@ class ResistiveCell(Component):
     """A resistive device on which the read voltage stands for the length of a pulse.
 
     `mean_input` is the mean square of the input (for pulses of one height the share of nonzero
-    ones); the mean conductance is that of the stored weights.
+    ones); the mean conductance is that of the stored weights.  Where a buffer or clamp passes the
+    current on from `supply`, a cell takes supply * v * g * t, and `mean_input` is the mean magnitude
+    of the input; without it the read voltage is taken as a supply of its own.
     """
 
     kind: Literal["resistive"]
     conductance_siemens: Annotated[float, Quantity("S", minimum=0)]
     read_v: Annotated[float, Quantity("V", minimum=0)]
     pulse_s: Annotated[float, Quantity("s", minimum=0)]
+    supply_v: Annotated[float, Quantity("V", above=0, maximum=20)] | None = None
 
     def energy_j(
         self, node_m: float, supply_v: float, mean_input: float, mean_weight: float
     ) -> float:
-        """Energy of one cell per pass: v^2 * g * t, whatever the logic supply."""
+        """Energy of one cell per pass, whatever the logic supply."""
         del node_m, supply_v, mean_weight
+        if self.supply_v is not None:
+            charge_c = self.read_v * self.conductance_siemens * self.pulse_s * mean_input
+            return self.supply_v * charge_c
         return self.read_v**2 * self.conductance_siemens * self.pulse_s * mean_input
 
     @property

@@ -7,9 +7,9 @@ is that of capacitors, comparator decisions and logic.  Circuits are sized at th
 from __future__ import annotations
 
 from math import exp2, sqrt
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from archsim.fields import Component, Quantity
 from archsim.hardware.macro.technology import (
@@ -52,20 +52,36 @@ def comparator_energy_j(bits: float, node_m: float, supply_v: float, nominal_v: 
 class SarConverter(Component):
     """Successive approximation: a capacitor array, one comparator, and two registers of `bits`.
 
-    Each of bits + 1 steps clocks both registers (sequencer and code).  Top plates are sampled, so
+    Each of bits + 1 steps clocks the sequencer, whose bits clock the code: each of its flip-flops once
+    per conversion (Anderson, Computer Design 11:81, 1972; recalled).  Top plates are sampled, so
     that each of two sides has 2^(bits - 1) units of `unit_capacitance`, and a ring of dummies around
     them that makes all units see the same neighbours; drivers switch the bottom plates.
+
+    `decisions` is how many bits are decided per conversion, by default all: a converter that starts
+    at a guess near its input, with the least bit first, decides fewer (Yaul & Chandrakasan, IEEE
+    JSSC 49:2825, 2014) and switches only the units of these.
     """
 
     kind: Literal["sar"]
     bits: Annotated[float, Quantity(integer=True, minimum=1, maximum=16)]
+    decisions: Annotated[float, Quantity(minimum=1, maximum=16)] | None = None
     unit_capacitance_f: Annotated[float, Quantity("F", above=0)] = LEAST_UNIT_F
+
+    @model_validator(mode="after")
+    def _decides_its_bits(self) -> Self:
+        if self.decisions is not None and self.decisions > self.bits:
+            raise ValueError(
+                f"{self.decisions:g} decisions for a converter of {self.bits:g} bits; "
+                "state at most one per bit"
+            )
+        return self
 
     def energy_j(self, node_m: float, supply_v: float, nominal_v: float) -> float:
         """Energy of one conversion."""
-        array = _SWITCHED_SHARE * exp2(self.bits) * self.unit_capacitance_f
-        decisions = self.bits * comparator_energy_j(self.bits, node_m, supply_v, nominal_v)
-        clocks = 2.0 * self.bits * (self.bits + 1.0)
+        decided = self.bits if self.decisions is None else self.decisions
+        array = _SWITCHED_SHARE * exp2(decided) * self.unit_capacitance_f
+        decisions = decided * comparator_energy_j(self.bits, node_m, supply_v, nominal_v)
+        clocks = self.bits * (decided + 1.0) + self.bits
         logic = clocks * flip_flop_energy_j(node_m, supply_v)
         return DRIVER_FACTOR * array * supply_v**2 + decisions + logic
 
@@ -108,4 +124,49 @@ class FlashConverter(Component):
         )
 
 
-Converter: TypeAlias = Annotated[SarConverter | FlashConverter, Field(discriminator="kind")]
+class SubrangingConverter(Component):
+    """Two flash converters in turn: `coarse_bits` choose the range that the rest resolve.
+
+    All 2^coarse - 1 + 2^(bits - coarse) - 1 comparators are as accurate as `bits` ask for.
+    """
+
+    kind: Literal["subranging"]
+    bits: Annotated[float, Quantity(integer=True, minimum=2, maximum=12)]
+    coarse_bits: Annotated[float, Quantity(integer=True, minimum=1, maximum=8)]
+
+    @model_validator(mode="after")
+    def _leaves_fine_bits(self) -> Self:
+        if self.coarse_bits >= self.bits:
+            raise ValueError(
+                f"{self.coarse_bits:g} coarse bits of {self.bits:g} leave none to resolve; "
+                f"state at most {self.bits - 1:g}"
+            )
+        return self
+
+    @property
+    def _comparators(self) -> float:
+        return exp2(self.coarse_bits) + exp2(self.bits - self.coarse_bits) - 2.0
+
+    @property
+    def _adders(self) -> float:
+        """A thermometer code of 2^k - 1 levels is counted by 2^k - 1 - k adders."""
+        return self._comparators - self.bits
+
+    def energy_j(self, node_m: float, supply_v: float, nominal_v: float) -> float:
+        """Energy of one conversion."""
+        decisions = self._comparators * comparator_energy_j(self.bits, node_m, supply_v, nominal_v)
+        counting = self._adders * full_adder_energy_j(node_m, supply_v)
+        return decisions + counting + self.bits * flip_flop_energy_j(node_m, supply_v)
+
+    def footprint_m2(self, node_m: float) -> float:
+        """Comparators, adders and output registers."""
+        return (
+            self._comparators * comparator_area_m2(node_m)
+            + self._adders * full_adder_area_m2(node_m)
+            + self.bits * flip_flop_area_m2(node_m)
+        )
+
+
+Converter: TypeAlias = Annotated[
+    SarConverter | FlashConverter | SubrangingConverter, Field(discriminator="kind")
+]

@@ -15,13 +15,15 @@ from archsim.fields import Component, Quantity
 class Counts:
     """How often per input vector: array passes, phases, and per output the steps of its converter.
 
-    `integration_steps` accumulate charge, `conversion_steps` decide one bit each.
+    `integration_steps` accumulate charge, `conversion_steps` decide one bit each; `bits_per_pass`
+    bits of an input are on its line in one pass.
     """
 
     passes: int
     phases: int
     integration_steps: int
     conversion_steps: int
+    bits_per_pass: int
 
 
 class ParallelEncoding(Component):
@@ -31,19 +33,21 @@ class ParallelEncoding(Component):
 
     def counts(self, input_bits: int, output_bits: int, *, single_phase: bool) -> Counts:
         """One pass, one conversion."""
-        del input_bits, single_phase
-        return Counts(1, 1, 1, output_bits)
+        del single_phase
+        return Counts(1, 1, 1, output_bits, input_bits)
 
 
 class BitSerialEncoding(Component):
-    """One input bit per pass, each pass converted on its own."""
+    """`bits_per_pass` input bits per pass, as many levels on the line; each pass is converted."""
 
     kind: Literal["bit_serial"]
+    bits_per_pass: Annotated[int, Quantity(integer=True, minimum=1, maximum=16)] = 1
 
     def counts(self, input_bits: int, output_bits: int, *, single_phase: bool) -> Counts:
-        """A pass and a conversion per input bit."""
+        """A pass and a conversion per slice of the input bits, the last one padded."""
         del single_phase
-        return Counts(input_bits, 1, input_bits, input_bits * output_bits)
+        passes = ceil(input_bits / self.bits_per_pass)
+        return Counts(passes, 1, passes, passes * output_bits, self.bits_per_pass)
 
 
 class PhasedEncoding(Component):
@@ -69,6 +73,7 @@ class PhasedEncoding(Component):
             phases=len(phases),
             integration_steps=sum(2**bits - 1 for bits in phases),
             conversion_steps=sum(conversions),
+            bits_per_pass=1,
         )
 
 

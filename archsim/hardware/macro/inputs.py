@@ -8,6 +8,8 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from pydantic import Field
 
 from archsim.fields import Component, Quantity
+from archsim.hardware.macro.level_input import LevelInput
+from archsim.hardware.macro.pulse_width_input import PulseWidthInput
 from archsim.hardware.macro.technology import flip_flop_area_m2, flip_flop_energy_j
 
 # Unsilicided polysilicon of 1 kOhm per square; 1 um wide to match to 8 bits; ends and spacing take
@@ -82,5 +84,6 @@ class LadderInput(Component):
 
 
 InputCircuit: TypeAlias = Annotated[
-    BinaryInput | PulseCountInput | LadderInput, Field(discriminator="kind")
+    BinaryInput | PulseCountInput | PulseWidthInput | LadderInput | LevelInput,
+    Field(discriminator="kind"),
 ]

@@ -6,6 +6,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Discriminator
 
+from archsim.validation.configurations.adder_tree_macro import AdderTreeMacroKind
 from archsim.validation.configurations.advantage import Advantage
 from archsim.validation.configurations.digital_macro import DigitalMacroKind
 from archsim.validation.configurations.macro import MacroKind
@@ -18,7 +19,8 @@ from archsim.validation.configurations.training_run import TrainingRun
 from archsim.validation.configurations.unconfigured import Unconfigured
 
 Configuration: TypeAlias = Annotated[
-    Advantage
+    AdderTreeMacroKind
+    | Advantage
     | DigitalMacroKind
     | MacroKind
     | NeurosimMlpKind

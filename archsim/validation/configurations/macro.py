@@ -19,7 +19,8 @@ from archsim.validation.estimate import (
     summed,
 )
 
-# Which class a component of a macro belongs to; lines and stated circuits carry names of their own.
+# Which class a component of a macro belongs to; lines, amplifiers and stated circuits carry names of
+# their own.
 _CLASSES: Mapping[str, CircuitClass] = {
     "cells": CircuitClass.CELLS,
     "input_registers": CircuitClass.DIGITAL,
@@ -38,7 +39,8 @@ class MacroKind(ConfigurationKind):
     `groups` name sets of components as the publication adds them up.  Rows, for each POINT, of the
     whole macro or, with `.GROUP` behind, of a group: `POINT.throughput`, `POINT.efficiency`,
     `POINT.density` (throughput of all units over area), `POINT.energy` (of one array per input
-    vector), `POINT.energy_per_output`, `POINT.energy_per_op`; and `area`, `area.GROUP` of one array.
+    vector), `POINT.energy_per_output`, `POINT.energy_per_op`, `POINT.power` (of all units); `area`,
+    `area.GROUP` of one array, and `total_area` of all units.
 
     An estimate is a roll-up if a third of it or more is stated by the publication (areas of cells,
     stated circuits), else a prediction.
@@ -79,6 +81,7 @@ class MacroKind(ConfigurationKind):
         areas = self.macro.area_m2()
         for suffix, members in self._suffixes(areas):
             found[f"area{suffix}"] = _sum(areas, members, "m^2", "area")
+        found["total_area"] = _sum(areas, tuple(areas), "m^2", "area", self.macro.array.units)
         for name, point in self.points.items():
             found |= {f"{name}.{key}": value for key, value in self._at(point, areas)}
         return found
@@ -113,6 +116,8 @@ class MacroKind(ConfigurationKind):
                 ("energy_per_op", 1.0 / per_array),
             ):
                 yield f"{key}{suffix}", _sum(energies, members, "J", "energy", scale)
+            per_time = macro.array.units / time
+            yield f"power{suffix}", _sum(energies, members, "W", "energy", per_time)
         for suffix, members in self._suffixes(areas):
             rate = per_array / time
             yield f"density{suffix}", _sum(areas, members, "OPS/m^2", "area", rate, inverse=True)
@@ -120,7 +125,9 @@ class MacroKind(ConfigurationKind):
 
 def class_of(name: str, share: Share) -> CircuitClass:
     """The class of a component of a macro; what the publication states is a class of its own."""
-    return CircuitClass.PUBLISHED if share.stated else _CLASSES.get(name, CircuitClass.LINES)
+    if share.stated:
+        return CircuitClass.PUBLISHED
+    return CircuitClass.ANALOG if share.analog else _CLASSES.get(name, CircuitClass.LINES)
 
 
 def _sum(
