@@ -11,7 +11,7 @@ of what another takes is needed, for vectors over copies and for channels over s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -50,7 +50,8 @@ class Slices:
 
     `row_splits`, `col_splits` and `groups` are [M]: the grid of one group of packed blocks, and how
     many groups there are.  A copy may have several times as many arrays as that: as many for each
-    place of the grid, for an update algorithm that keeps several arrays per weight.
+    place of the grid, for an update algorithm that keeps several arrays per weight.  Of a part of a
+    matrix the last column may lack some.
     """
 
     def __init__(
@@ -72,8 +73,8 @@ class Slices:
         begin = np.cumsum(layout.piece_arrays) - layout.piece_arrays
         number = first + np.arange(copy.size) - np.repeat(begin, layout.piece_arrays)
         # Where a weight is held in several arrays, these follow each other.
-        held_in = layout.copy_arrays // np.maximum((groups * row_splits * col_splits)[matrix], 1)
-        number = number // np.maximum(held_in, 1)[copy]
+        places = np.maximum((groups * row_splits * col_splits)[matrix], 1)
+        number = number // np.maximum(-(-layout.copy_arrays // places), 1)[copy]
         rows, cols = row_splits[matrix[copy]], col_splits[matrix[copy]]
         group, inside = number // (rows * cols), number % (rows * cols)
         row = self._base[0][copy] + group * rows + inside % rows
@@ -214,6 +215,12 @@ def leaving(slices: Slices, data: Entries, side: int) -> tuple[Flows, IntArray]:
     return Flows(root, bits, none_inward, np.arange(root.size), edge), each[out_of]
 
 
+def arriving(slices: Slices, data: Entries, side: int) -> tuple[Flows, IntArray]:
+    """Flows of `leaving` the other way round: from the edge to where outputs are summed."""
+    flows, entry = leaving(slices, data, side)
+    return replace(flows, root=flows.leaf, leaf=flows.root), entry
+
+
 def copy_chains(
     layout: TileLayout, placement: TilePlacement, matrix: IntArray, bits: FloatArray
 ) -> tuple[Flows, IntArray]:
@@ -270,11 +277,15 @@ def within_copies(
         arrays = int(layout.copy_arrays[first])
         there = tile[begin[first] : begin[first] + copies * arrays].reshape(copies, arrays)
         # Arrays that hold one weight follow each other; the first of them stands for all.
-        slices = there[:, :: arrays // places][:, :places].reshape(-1, int(rows[m]))
+        there = there[:, :: -(-arrays // places)]
+        filled = there.shape[1]
+        # What the last column lacks is taken to be where that column begins.
+        last = np.repeat(there[:, places - int(rows[m])], places - filled).reshape(copies, -1)
+        slices = np.concatenate([there, last], axis=1).reshape(-1, int(rows[m]))
         ends = np.stack([np.repeat(slices[:, 0], slices.shape[1]), slices.reshape(-1)], axis=1)
         pairs, count = np.unique(ends[ends[:, 0] != ends[:, 1]], axis=0, return_counts=True)
         found.append(np.concatenate([np.full((count.size, 1), use), pairs], axis=1))
-        share.append(count * (sent / places))
+        share.append(count * (sent / filled))
     table = np.concatenate([np.zeros((0, 3), dtype=np.int64), *found])
     size = np.concatenate([np.zeros(0), *share])
     none_inward = np.zeros(size.size, dtype=np.bool_)

@@ -10,6 +10,7 @@ that partial sums meet early; groups of packed blocks follow each other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -20,6 +21,7 @@ from archsim.fields import FloatArray
 from archsim.mapping.does_not_fit import DoesNotFit
 
 IntArray: TypeAlias = NDArray[np.int64]
+BoolArray: TypeAlias = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,16 @@ class TileLayout:
 
 
 def lay_out(
-    arrays_per_copy: FloatArray, copies: FloatArray, arrays_per_tile: int, tiles: int
+    arrays_per_copy: FloatArray,
+    copies: FloatArray,
+    arrays_per_tile: int,
+    tiles: int,
+    ahead: BoolArray | None = None,
 ) -> TileLayout:
     """Lay `copies` ([M], 0 for a matrix that is not on arrays) of `arrays_per_copy` arrays into tiles.
 
-    Raises `DoesNotFit` if there are more arrays than the tiles hold.
+    Those of matrices `ahead` ([M], None: of none) come first and without gaps, so that they lie in the
+    same slots whatever follows.  Raises `DoesNotFit` if there are more arrays than the tiles hold.
     """
     count = np.asarray(np.rint(copies), dtype=np.int64)
     matrix = np.repeat(np.arange(count.size), count)
@@ -70,9 +77,13 @@ def lay_out(
             f"{arrays_per_tile:,} arrays hold {tiles * arrays_per_tile:,}.",
             remedy="Keep fewer copies, or enlarge mesh.side or tile.arrays.",
         )
-    begin = _without_straddling(arrays, arrays_per_tile)
-    if begin.size and _slots(begin, arrays, arrays_per_tile) > tiles:
-        begin = np.cumsum(arrays) - arrays
+    before = np.zeros(matrix.size, dtype=np.bool_) if ahead is None else ahead[matrix]
+    begin = _one_by_one(arrays, before)
+    begin[~before] = _without_straddling(
+        arrays[~before], arrays_per_tile, int(arrays[before].sum())
+    )
+    if _slots(begin, arrays, arrays_per_tile) > tiles:
+        begin = _one_by_one(arrays, before)
     first_slot = begin // arrays_per_tile
     spans = (begin + arrays - 1) // arrays_per_tile - first_slot + 1
     piece_copy = np.repeat(np.arange(matrix.size), spans)
@@ -93,13 +104,53 @@ def lay_out(
     )
 
 
+def joined(layouts: Sequence[TileLayout], ahead: BoolArray) -> TileLayout:
+    """Layouts that have the tiles one after the other, as one whose slots are those of all in turn.
+
+    Matrices `ahead` ([M]), which lie in the same slots in all of them, are taken from the first.  Any
+    other matrix is in one of the layouts at most.
+    """
+    copies = np.max([layout.copies for layout in layouts], axis=0)
+    first = np.cumsum(copies) - copies
+    matrix = np.repeat(np.arange(copies.size), copies)
+    rank = np.arange(matrix.size) - first[matrix]
+    arrays = np.zeros(matrix.size, dtype=np.int64)
+    columns: list[tuple[IntArray, IntArray, IntArray, IntArray]] = []
+    slots = 0
+    for number, layout in enumerate(layouts):
+        place = first[layout.copy_matrix] + layout.copy_rank
+        arrays[place] = layout.copy_arrays
+        own = (number == 0) | ~ahead[layout.copy_matrix[layout.piece_copy]]
+        columns.append(
+            (
+                place[layout.piece_copy[own]],
+                layout.piece_slot[own] + slots,
+                layout.piece_first[own],
+                layout.piece_arrays[own],
+            )
+        )
+        slots += layout.slots
+    copy, slot, begin, held = (np.concatenate(column) for column in zip(*columns, strict=True))
+    order = np.argsort(copy, kind="stable")
+    pieces = copy[order], slot[order], begin[order], held[order]
+    return TileLayout(slots, copies, matrix, rank, arrays, *pieces)
+
+
 def _slots(begin: IntArray, arrays: IntArray, arrays_per_tile: int) -> int:
-    return int(-(-(begin[-1] + arrays[-1]) // arrays_per_tile)) if begin.size else 0
+    return int(-(-(begin + arrays).max(initial=0) // arrays_per_tile))
 
 
-def _without_straddling(arrays: IntArray, arrays_per_tile: int) -> IntArray:
-    """Where each copy begins, counted in arrays."""
-    begin, position = [], 0
+def _one_by_one(arrays: IntArray, before: BoolArray) -> IntArray:
+    """Where each copy begins if there are no gaps, those `before` first."""
+    order = np.argsort(~before, kind="stable")
+    begin = np.empty_like(arrays)
+    begin[order] = np.cumsum(arrays[order]) - arrays[order]
+    return begin
+
+
+def _without_straddling(arrays: IntArray, arrays_per_tile: int, position: int) -> IntArray:
+    """Where each copy begins, counted in arrays, from `position` on."""
+    begin = []
     for size in arrays.tolist():
         left = -position % arrays_per_tile
         if size > left:

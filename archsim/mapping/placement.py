@@ -50,32 +50,49 @@ class TilePlacement:
 
 
 def place_tiles(
-    layout: TileLayout, traffic: Traffic, side: int, *, seed: int = 0, effort: int | None = None
+    layout: TileLayout,
+    traffic: Traffic,
+    side: int,
+    *,
+    seed: int = 0,
+    effort: int | None = None,
+    staying: IntArray | None = None,
 ) -> TilePlacement:
     """Place the slots of `layout` on a `side` x `side` mesh so that `traffic` travels little.
 
     `traffic` is between copies (see `copy_traffic`).  The best of snakes in bands of 1, 2, ... rows
-    is improved by swapping tiles for about `effort` element operations (None: what takes 0.1 s on
-    300 tiles, less than a second on 4,096); the result is never worse than the plain snake, and
-    depends on nothing but the arguments.
+    is improved by swapping tiles for about `effort` element operations (None: `usual_effort`); the
+    result is never worse than the plain snake, and depends on nothing but the arguments.
+    `staying` are tiles of the first slots, which keep these (None: no slot does); snakes go around them.
     """
     if layout.slots > side * side:
         raise ValueError("the layout has more slots than the mesh has tiles")
     traffic = traffic.merged()
     size = (layout.copy_matrix.size + traffic.bits.size) * side
     bands = range(1, _WIDEST_BAND + 1) if size <= _MANY_ELEMENTS else _FEW_BANDS
-    starts = [snake(side, band)[: layout.slots] for band in bands if band <= side]
+    fixed = np.zeros(0, dtype=np.int64) if staying is None else staying
+    starts = [_around(fixed, snake(side, b))[: layout.slots] for b in bands if b <= side]
     costs = [traffic_distance(layout, traffic, side, start) for start in starts]
     best = int(np.argmin(costs))
     tile, cost = starts[best], costs[best]
     if cost > 0 and side**3 <= _LARGEST_TABLE and size <= _LARGEST_FIELD:
-        allowed = _EFFORT + _EFFORT_PER_TILE * side**2 if effort is None else effort
-        swapper = Swapper(layout, traffic, side, tile)
+        allowed = usual_effort(side) if effort is None else effort
+        swapper = Swapper(layout, traffic, side, tile, fixed.size)
         found = swapper.improve(np.random.default_rng(seed), allowed)
         improved = traffic_distance(layout, traffic, side, found)
         if improved < cost:
             tile, cost = found, improved
     return TilePlacement(side, tile, costs[0], cost)
+
+
+def usual_effort(side: int) -> int:
+    """Element operations that take 0.1 s on 300 tiles, less than a second on 4,096."""
+    return _EFFORT + _EFFORT_PER_TILE * side**2
+
+
+def _around(fixed: IntArray, order: IntArray) -> IntArray:
+    """The tiles `fixed`, then the others of `order`."""
+    return np.concatenate([fixed, order[~np.isin(order, fixed)]]) if fixed.size else order
 
 
 def keep_snake(layout: TileLayout, traffic: Traffic, side: int) -> TilePlacement:

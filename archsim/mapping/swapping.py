@@ -35,10 +35,15 @@ _CALLS = 25_000
 
 
 class Swapper:
-    """The state of one search; made for one call of `place_tiles` and thrown away after it."""
+    """The state of one search; made for one call of `place_tiles` and thrown away after it.
 
-    def __init__(self, layout: TileLayout, traffic: Traffic, side: int, tile: IntArray) -> None:
-        self._side, self._slots = side, layout.slots
+    The first `staying` slots are not moved.
+    """
+
+    def __init__(
+        self, layout: TileLayout, traffic: Traffic, side: int, tile: IntArray, staying: int = 0
+    ) -> None:
+        self._side, self._slots, self._staying = side, layout.slots, staying
         places = side * side
         everywhere = np.concatenate([tile, np.setdiff1d(np.arange(places), tile)])
         self._x, self._y = everywhere % side, everywhere // side
@@ -58,7 +63,7 @@ class Swapper:
         """The best tiles of the slots found within about `effort` element operations."""
         least = _ROUNDING * 0.5 * float(self._here.sum())
         best, best_state, change = 0.0, self._state(), 0.0
-        waiting = _Waiting(self._slots, self._x.size)
+        waiting = _Waiting(self._staying, self._slots, self._x.size)
         self._spent = 0
         while self._spent < effort:
             if not waiting:
@@ -84,6 +89,9 @@ class Swapper:
         change = 0.0
         for _ in range(_KICKS):
             a, b = int(rng.integers(self._slots)), int(rng.integers(self._x.size))
+            if min(a, b) < self._staying:
+                self._spent += _CALLS
+                continue
             change += float(self._changes(a)[b]) if a != b else 0.0
             waiting.add(*self._swap(a, b))
         return change
@@ -103,7 +111,9 @@ class Swapper:
         others = self._by_x[x] + self._by_y[y]
         apart = np.abs(self._x - x) + np.abs(self._y - y)
         mutual = 2.0 * self._traffic_of(slot) - self._own[slot] - self._own
-        return np.asarray(there - self._here[slot] + others - self._here + apart * mutual)
+        changes = np.asarray(there - self._here[slot] + others - self._here + apart * mutual)
+        changes[: self._staying] = np.inf
+        return changes
 
     def _swap(self, a: int, b: int) -> list[int]:
         """Swap two slots; returns them and all slots whose cost that changes."""
@@ -136,10 +146,11 @@ class Swapper:
 
 
 class _Waiting:
-    """Slots that are still to be tried, each at most once, first come first served."""
+    """Slots from `first` on that are still to be tried, each at most once, first come first served."""
 
-    def __init__(self, slots: int, places: int) -> None:
-        self._queue = deque(range(slots))
+    def __init__(self, first: int, slots: int, places: int) -> None:
+        self._queue = deque(range(first, slots))
+        # Those before the first never wait.
         self._queued = [True] * slots + [False] * (places - slots)
 
     def __bool__(self) -> bool:

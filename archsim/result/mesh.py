@@ -13,6 +13,7 @@ from archsim.simulation.cycle.links import MESH, is_mesh_link, link_name
 from archsim.simulation.cycle.placed import PlacedChips, PlacedMesh
 from archsim.simulation.cycle.run import CycleRun
 from archsim.simulation.estimate import Estimate
+from archsim.simulation.rounds import moved_bits
 from archsim.simulation.transfers import TRANSFER_MESH
 
 # Links and tasks that a result lists.
@@ -24,9 +25,8 @@ MOST_TILES: Final = 4096
 def mesh_section(priced: Estimate, architecture: Architecture, run: CycleRun) -> dict[str, Any]:
     """The mesh of a run; `priced` is the analytic estimate, which takes a mean distance.
 
-    Without a placement (arrays that are written anew in the step, or too many, or matrices that lie on
-    several chips) only that it has none.  Of several chips everything is summed, but for tiles, which
-    are left out.
+    Without a placement (too many arrays) only that it has none.  Of several chips everything is summed,
+    but for tiles, which are left out.
     """
     placed = run.placed
     if placed is None:
@@ -41,12 +41,12 @@ def mesh_section(priced: Estimate, architecture: Architecture, run: CycleRun) ->
     return {
         "placement": architecture.mapping.placement,
         "side": side,
-        "tiles_used": sum(mesh.routes.layout.slots for mesh in meshes),
+        "tiles_used": sum(np.unique(mesh.routes.placement.tile).size for mesh in meshes),
         "copies_bit_hops_per_sample": between,
         "mean_hops": between["placed"] / exchanged if exchanged else 0.0,
-        "bit_hops_per_sample": float(sum((m.routes.bit_hops * times).sum() for m in meshes)),
+        "bit_hops_per_sample": sum(mesh.bit_hops for mesh in meshes),
         "energy_per_sample_j": _energy_j(placed.costs.energy_j, times),
-        "mean_distance": _mean_distance(priced, architecture, times),
+        "mean_distance": _mean_distance(priced, architecture, meshes),
         "links": {
             "total": 4 * side * (side - 1) * len(meshes),
             "used": sum(int(np.count_nonzero(mesh.load_s)) for mesh in meshes),
@@ -66,12 +66,15 @@ def _energy_j(energy_j: dict[str, FloatArray], times: FloatArray) -> float:
 
 
 def _mean_distance(
-    priced: Estimate, architecture: Architecture, times: FloatArray
+    priced: Estimate, architecture: Architecture, meshes: Sequence[PlacedMesh]
 ) -> dict[str, float]:
     """What the analytic estimate takes for the same data."""
-    mesh = architecture.mesh
+    mesh, times = architecture.mesh, meshes[0].once
     bit_hops = float((priced.costs.shared_s[MESH][0] * times).sum())
     bit_hops *= lone(mesh.links * mesh.link_bit_per_s)
+    if any(each.weights is not None for each in meshes):
+        weights = moved_bits(priced.program, architecture, priced.mapping)[0].sum()
+        bit_hops += float(weights) * lone(mesh.mean_hops) / meshes[0].samples
     return {
         "mean_hops": lone(mesh.mean_hops),
         "bit_hops_per_sample": bit_hops,
@@ -88,38 +91,58 @@ def _busiest(priced: Estimate, meshes: Sequence[PlacedMesh], run: CycleRun) -> l
         if load_s[number, link] <= 0:
             break
         mesh = meshes[number]
-        routes = mesh.routes
-        entries = np.flatnonzero(routes.link == link)
-        bits = routes.bits[entries] * mesh.once[routes.task[entries]]
-        largest = np.argsort(-bits, kind="stable")[:LISTED]
+        sent = _sent_over(priced, mesh, link)
+        largest = sorted(sent, key=lambda name: -sent[name])[:LISTED]
         found.append(
             {
-                "link": link_name(link, routes.placement.side, mesh.chip),
+                "link": link_name(link, mesh.routes.placement.side, mesh.chip),
                 "utilisation": float(load_s[number, link] * run.execution.samples / run.makespan_s),
-                "bits_per_sample": float(bits.sum()),
-                "tasks": {
-                    priced.program.names[int(routes.task[entries[i]])]: float(bits[i])
-                    for i in largest
-                },
+                "bits_per_sample": float(np.sum(list(sent.values()))),
+                "tasks": {name: sent[name] for name in largest},
             }
         )
     return found
 
 
+def _sent_over(priced: Estimate, mesh: PlacedMesh, link: int) -> dict[str, float]:
+    """Bits per sample that each task sends over a link, in the order of tasks, then of weights."""
+    routes, names = mesh.routes, priced.program.names
+    entries = np.flatnonzero(routes.link == link)
+    bits = routes.bits[entries] * mesh.once[routes.task[entries]]
+    pairs = zip(routes.task[entries].tolist(), bits.tolist(), strict=True)
+    sent = {names[task]: sent for task, sent in pairs}
+    weights = mesh.weights
+    if weights is not None:
+        here = np.flatnonzero(weights.link == link)
+        of_step = zip(
+            weights.matrix[here].tolist(), weights.bits_per_step[here].tolist(), strict=True
+        )
+        for matrix, moved in of_step:
+            name = f"{priced.program.matrices.names[matrix]}: weights moved"
+            sent[name] = sent.get(name, 0.0) + moved / mesh.samples
+    return sent
+
+
 def _tiles(priced: Estimate, placed: PlacedMesh) -> list[dict[str, Any]] | None:
-    """Arrays of each matrix on each tile in use, in network order; None for a mesh of many tiles."""
+    """Arrays of each matrix on each tile in use, in network order; None for a mesh of many tiles.
+
+    In rounds of writing a tile holds them one after the other.
+    """
     layout, placement = placed.routes.layout, placed.routes.placement
     if layout.slots > MOST_TILES:
         return None
     names = priced.program.matrices.names
-    held: list[dict[str, int]] = [{} for _ in range(layout.slots)]
+    held: dict[int, dict[str, int]] = {tile: {} for tile in placement.tile.tolist()}
     matrix = layout.copy_matrix[layout.piece_copy]
-    for slot, m, arrays in zip(
-        layout.piece_slot.tolist(), matrix.tolist(), layout.piece_arrays.tolist(), strict=True
+    for tile, m, arrays in zip(
+        placement.tile[layout.piece_slot].tolist(),
+        matrix.tolist(),
+        layout.piece_arrays.tolist(),
+        strict=True,
     ):
-        held[slot][names[m]] = held[slot].get(names[m], 0) + arrays
+        held[tile][names[m]] = held[tile].get(names[m], 0) + arrays
     return [
         {"x": tile % placement.side, "y": tile // placement.side, "arrays": arrays}
-        for tile, arrays in zip(placement.tile.tolist(), held, strict=True)
+        for tile, arrays in held.items()
         if arrays
     ]

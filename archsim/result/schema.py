@@ -327,7 +327,7 @@ def _mesh() -> _Schema:
     tile = _object(
         x=_count("Column of the mesh."),
         y=_count("Row of the mesh."),
-        arrays=_map("Arrays that it holds of each weight matrix."),
+        arrays=_map("Arrays that it holds of each weight matrix, in rounds one after the other."),
     )
     return _object(
         ("side", _count("Tiles along a side.", minimum=1)),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal, TypeAlias
 
 import networkx as nx
 import numpy as np
@@ -32,6 +33,13 @@ from archsim.workload.training import TaskKind, TrainingGraph, TrainingTask
 
 IntArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]
+# When weights are updated: after each sample, or at the end of the minibatch.
+UpdatePolicy: TypeAlias = Literal["immediate", "deferred"]
+
+_WAITING: Mapping[UpdatePolicy, tuple[TaskKind, ...]] = {
+    "immediate": (),
+    "deferred": (TaskKind.WEIGHT_GRADIENT,),
+}
 
 _BITS_OF_MASK = 1.0
 _BITS_OF_INDEX = 8.0
@@ -139,6 +147,10 @@ class Program:
         found = np.zeros(self.size, dtype=bool)
         found[self.select(*kinds)] = True
         return found
+
+    def waiting(self, update: UpdatePolicy) -> BoolArray:
+        """Tasks of a sample that wait for all samples under a rule of updates, [T]: those deferred."""
+        return self.of_kind(*_WAITING[update])
 
     @property
     def closing(self) -> IntArray:

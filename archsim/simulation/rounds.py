@@ -22,7 +22,7 @@ from archsim.fields import FloatArray, NotStackable, Scalar
 from archsim.mapping import Mapping
 from archsim.mapping.packing import taken_together
 from archsim.mapping.rounds import ALWAYS
-from archsim.mapping.row_write import RowWrite, row_write
+from archsim.mapping.row_write import RowWrite, row_read, row_write
 from archsim.simulation.analytic import Segments, Writing
 from archsim.simulation.columns import TaskCosts
 from archsim.simulation.program import BoolArray, IntArray, Program
@@ -106,6 +106,12 @@ def times_written(program: Program, round_of: IntArray) -> FloatArray:
     """How often each matrix is written in a step, [M]; `round_of` is [M]."""
     changes = _changes(round_of, order_of_rounds(program, round_of))
     return np.asarray(np.sum([written for _, written in changes], axis=0, dtype=np.float64))
+
+
+def times_moved(program: Program, mapping: Mapping) -> tuple[FloatArray, FloatArray]:
+    """How often the weights of each matrix are written in a step, and how often read back, [C, M]."""
+    written = times_written(program, _common(mapping)) * mapping.on_array
+    return written, np.where(program.matrices.updates > 0, np.minimum(written, 1.0), 0.0)
 
 
 def written_pulses(program: Program, architecture: Architecture, mapping: Mapping) -> FloatArray:
@@ -224,11 +230,10 @@ def with_writing(
     """The costs with the energy of writing and reading back, at each matrix's work once per step."""
     matrices = len(program.matrices.names)
     columns = slice(program.size - matrices, program.size)
-    written = times_written(program, _common(mapping))
-    back = (program.matrices.updates > 0) * (written > 0)
+    written, back = times_moved(program, mapping)
     write, read = _rows(architecture, mapping)
     rows = arrays_per_weight(architecture) * mapping.place.inputs * mapping.on_array
-    bits = weight_bits(program, architecture, mapping) * (written + back)
+    bits = moved_bits(program, architecture, mapping)
     added: dict[str, Scalar] = {
         name: rows * written * value for name, value in write.energy_j.items()
     }
@@ -256,6 +261,12 @@ def waiting_bits(program: Program, architecture: Architecture, mapping: Mapping)
     return np.asarray((weight_bits(program, architecture, mapping) * leaves).sum(axis=1))
 
 
+def moved_bits(program: Program, architecture: Architecture, mapping: Mapping) -> FloatArray:
+    """Bits of the weights of each matrix that are written and read back in a step, [C, M]."""
+    written, back = times_moved(program, mapping)
+    return weight_bits(program, architecture, mapping) * (written + back)
+
+
 def _rows(architecture: Architecture, mapping: Mapping) -> tuple[RowWrite, RowWrite]:
     """Writing a row from wherever it stands, in all passes, and reading one back."""
     scheme = architecture.programming
@@ -264,7 +275,7 @@ def _rows(architecture: Architecture, mapping: Mapping) -> tuple[RowWrite, RowWr
         scheme.passes * once.seconds,
         {name: scheme.passes * energy for name, energy in once.energy_j.items()},
     )
-    return write, row_write(architecture, mapping.read_place, 0.0, 1.0)
+    return write, row_read(architecture, mapping.read_place)
 
 
 def weight_bits(program: Program, architecture: Architecture, mapping: Mapping) -> FloatArray:

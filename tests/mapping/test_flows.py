@@ -17,6 +17,7 @@ from archsim.mapping.flows import (
     entries,
     multicasts,
     reductions,
+    within_copies,
 )
 from archsim.mapping.layout import TileLayout, lay_out
 from archsim.mapping.placement import TilePlacement, snake
@@ -204,3 +205,35 @@ def test_entries_come_from_the_edge_in_the_row_of_a_slice(
     assert np.bincount(entry, weights=flows.bits) == pytest.approx(5.0 * times)
     first = [leaves_of(flows, f)[0] for f in range(flows.root.size)]
     assert (np.array(first) // placement.side == flows.root // placement.side).all()
+
+
+@given(
+    rows=st.integers(1, 5),
+    cols=st.integers(1, 4),
+    held_in=st.integers(1, 3),
+    lacking=st.integers(0, 4),
+    per_tile=st.integers(1, 4),
+)
+def test_words_go_from_the_first_array_of_a_column_to_each_in_it(
+    rows: int, cols: int, held_in: int, lacking: int, per_tile: int
+) -> None:
+    """Against a loop over arrays; the last column of a part of a matrix may lack some."""
+    places = rows * cols - min(lacking, rows - 1)
+    arrays = places * held_in
+    layout = lay_out(np.array([float(arrays)]), np.ones(1), per_tile, 10_000)
+    side = int(np.ceil(np.sqrt(layout.slots)))
+    placement = TilePlacement(side, snake(side)[: layout.slots], 0.0, 0.0)
+    grid = tuple(np.array([n]) for n in (rows, cols, 1))
+    flows, use = within_copies(layout, placement, grid, np.zeros(1, dtype=int), np.array([60.0]))
+    assert not use.any()
+    tile = np.repeat(placement.tile[layout.piece_slot], layout.piece_arrays).tolist()
+    each = -(-arrays // (rows * cols))
+    firsts = tile[::each]
+    expected: dict[tuple[int, int], float] = {}
+    for place, there in enumerate(firsts):
+        root = firsts[place // rows * rows]
+        if root != there:
+            expected[root, there] = expected.get((root, there), 0.0) + 60.0 / len(firsts)
+    pairs = zip(flows.root.tolist(), flows.leaf.tolist(), strict=True)
+    found = dict(zip(pairs, flows.bits.tolist(), strict=True))
+    assert found == {key: pytest.approx(bits) for key, bits in expected.items()}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from archsim.architecture import Architecture
 from archsim.result.mesh import mesh_section
 from archsim.simulation.chip_routes import chip_routes
-from archsim.simulation.cycle.placed import PlacedChips, place_on_mesh
+from archsim.simulation.cycle.placed import PlacedChips
 from archsim.simulation.cycle.reference import simulate
 from archsim.simulation.cycle.run import simulate_step
 from archsim.simulation.estimate import Estimate, estimate
@@ -35,7 +35,6 @@ def on_chips(layers: list[Layer], tree: Architecture) -> tuple[Estimate, tuple[M
     priced = estimate(program_of(layers), [tree], [4])
     assert priced.costs.chips is not None
     found = chip_routes(priced.program, tree, priced.mapping, 4, priced.costs.chips)
-    assert found is not None
     return priced, found
 
 
@@ -108,15 +107,8 @@ def test_equal_chips_are_placed_alike() -> None:
     assert found[1].placement is found[2].placement
 
 
-def test_a_matrix_on_several_chips_is_not_placed() -> None:
-    priced = estimate(program_of([Layer(300, 300), Layer(60, 60)]), [CHIPS], [4])
-    assert priced.costs.chips is not None
-    assert (priced.costs.chips.matrix_count > 1).any()
-    assert place_on_mesh(priced, CHIPS) is None
-
-
 @given(
-    sizes=st.lists(st.sampled_from([20, 60, 64, 100]), min_size=6, max_size=9),
+    sizes=st.lists(st.sampled_from([20, 60, 64, 100, 300]), min_size=6, max_size=9),
     link=st.sampled_from([1e9, 1e10, 5e11]),
     update=st.sampled_from(["immediate", "deferred"]),
     packing=st.sampled_from(["none", "shared_arrays"]),

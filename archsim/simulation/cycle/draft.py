@@ -13,7 +13,6 @@ from archsim.simulation.cycle.execution import Execution, Move, Turn
 from archsim.simulation.cycle.template import Window
 from archsim.simulation.program import Program
 from archsim.simulation.row_blocks import RowBlocks, row_blocks
-from archsim.workload.training import TaskKind
 
 
 @dataclass(slots=True)
@@ -316,8 +315,7 @@ def by_dependence(
     which arrays are written follow each other, all samples through one before the next begins.
     """
     step = _Pipeline(draft, program, segments, woken, execution)
-    waiting = (TaskKind.WEIGHT_GRADIENT,) if execution.update == "deferred" else ()
-    deferred = program.of_kind(*waiting)
+    deferred = program.waiting(execution.update)
     turns = execution.turns
     phase = np.zeros(program.size, dtype=np.intp) if turns is None else turns.phase
     before: list[int] = []

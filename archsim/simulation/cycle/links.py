@@ -7,7 +7,8 @@ one, and need not be simulated:
 * another link, or the activation buffer, which stream as well;
 * a unit that tasks keep, for which its time and the task's own both count.
 
-Leaving those out changes no time of any task.  If more than `MOST_LINKS` are left, or their claims in a
+Leaving those out changes no time of any task.  Where arrays are written anew within a step, weights move
+between its phases, when nothing else does: for them DRAM may be the slower one, for data another.  If more than `MOST_LINKS` are left, or their claims in a
 step are more than `MOST_CLAIMS`, those with the least load are left out as well.
 """
 

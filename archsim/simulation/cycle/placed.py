@@ -9,14 +9,17 @@ import numpy as np
 from archsim.architecture import Architecture
 from archsim.fields import FloatArray, lone
 from archsim.simulation.chip_routes import chip_routes
+from archsim.simulation.chip_spread import ChipSpread
 from archsim.simulation.columns import TaskCosts
 from archsim.simulation.cycle.chips import MOST_CHIPS
 from archsim.simulation.cycle.holding import arrays_of
 from archsim.simulation.cycle.links import MESH, LinkTimes, contending, link_name, link_times
 from archsim.simulation.estimate import Estimate
-from archsim.simulation.mesh_routes import MeshRoutes, mesh_routes
+from archsim.simulation.mesh_routes import MeshRoutes, in_rounds, mesh_routes
 from archsim.simulation.movement import mean_distance_latency_s
+from archsim.simulation.rounds import weight_bits
 from archsim.simulation.transfers import TRANSFER_MESH
+from archsim.simulation.weight_ways import WeightWays, weight_ways
 
 # Placing these takes three seconds and 0.7 GB; the largest shipped chips have 16,384.
 MOST_ARRAYS = 150_000
@@ -28,7 +31,9 @@ class PlacedMesh:
 
     In `costs` (one configuration) each of `links` is a resource, and the mesh itself is none; energy
     of the mesh and hops that data wait for are those of the routes.  `once` [T] is how often each
-    task happens per sample.  `chip` is that of the mesh, None if there is but one.
+    task happens per sample.  `chip` is that of the mesh, None if there is but one.  `weights` are those
+    that arrays are written with in a step of `samples`, for which each of `links` is held `weights_s`
+    [L, 2 M] (None: none are).
     """
 
     routes: MeshRoutes
@@ -36,12 +41,37 @@ class PlacedMesh:
     costs: TaskCosts
     once: FloatArray
     link_bit_per_s: float
+    samples: int
     chip: int | None = None
+    weights: WeightWays | None = None
+    weights_s: FloatArray | None = None
 
     @property
     def load_s(self) -> FloatArray:
         """Seconds per sample for which each link of the mesh carries data, [4 * side**2]."""
-        return np.asarray(self.routes.on_links(self.once) / self.link_bit_per_s)
+        bits = self.routes.on_links(self.once)
+        if self.weights is not None:
+            per_sample = self.weights.bits_per_step / self.samples
+            bits = bits + np.bincount(self.weights.link, per_sample, minlength=bits.size)
+        return np.asarray(bits / self.link_bit_per_s)
+
+    @property
+    def bit_hops(self) -> float:
+        """Bits times links of one sample, with its share of what happens once per step."""
+        found = float((self.routes.bit_hops * self.once).sum())
+        if self.weights is not None:
+            found += float(self.weights.bits_per_step.sum()) / self.samples
+        return found
+
+    def weight_streams(self, transfer: int) -> tuple[tuple[str, float], ...]:
+        """Links that a transfer of weights holds, by name, and for how long (see `WeightWays`)."""
+        if self.weights_s is None:
+            return ()
+        held_s, side = self.weights_s[:, transfer], self.routes.placement.side
+        return tuple(
+            (link_name(int(self.links.link[n]), side, self.chip), float(held_s[n]))
+            for n in np.flatnonzero(held_s).tolist()
+        )
 
     @property
     def busiest_s(self) -> float:
@@ -68,29 +98,61 @@ class PlacedChips:
 def place_on_mesh(priced: Estimate, architecture: Architecture) -> PlacedMesh | PlacedChips | None:
     """Place and route the first configuration of `priced`, which is `architecture`.
 
-    None where arrays are too many to be placed, hold one part of the network after the other, or those
-    of one matrix are on several chips.
+    None where arrays are too many to be placed.
     """
     mapping = priced.mapping
     chips = int(mapping.chips[0])
-    used = float(mapping.arrays_used[0])
-    if used > min(chips * _available(architecture), MOST_ARRAYS) or chips > MOST_CHIPS:
+    used, placed = float(mapping.arrays_used[0]), float(mapping.arrays[0].sum())
+    available = chips * lone(architecture.arrays_available)
+    if used > available or placed > MOST_ARRAYS or chips > MOST_CHIPS:
         return None
-    if mapping.round_of is not None and (mapping.round_of[0] > 0).any():
-        return None
-    program, samples = priced.program, int(priced.batch[0])
-    once = np.where(program.per_step, 1.0 / samples, 1.0)
-    rate = lone(architecture.mesh.link_bit_per_s)
-    if priced.costs.chips is None or chips == 1:
-        routes = mesh_routes(program, architecture, mapping, samples)
-        costs = _with_ways(priced, architecture, (routes,))
-        slower = slower_than_links(priced, costs)
+    spread = priced.costs.chips
+    if spread is None or chips == 1:
+        return _on_one(priced, architecture)
+    return _on_several(priced, architecture, spread)
+
+
+def _on_one(priced: Estimate, architecture: Architecture) -> PlacedMesh:
+    program, mapping, samples = priced.program, priced.mapping, int(priced.batch[0])
+    once, rate = _once(priced), lone(architecture.mesh.link_bit_per_s)
+    routes = mesh_routes(program, architecture, mapping, samples)
+    weights = None
+    if in_rounds(mapping):
+        weights = weight_ways(program, architecture, mapping, routes)
+    costs = _with_ways(priced, architecture, (routes,), weights)
+    slower = slower_than_links(priced, costs)
+    if weights is None:
         links = contending(link_times(routes, rate, once), slower, samples)
         over = over_links(costs, links, routes.placement.side)
-        return PlacedMesh(routes, links, over, once, rate)
-    found = chip_routes(program, architecture, mapping, samples, priced.costs.chips)
-    if found is None:
-        return None
+        return PlacedMesh(routes, links, over, once, rate, samples)
+    # Weights move while nothing else does, so that for them DRAM is slower than links.
+    bits = weight_bits(program, architecture, mapping)[0]
+    dram_s = np.tile(bits / lone(architecture.dram.bandwidth_bit_per_s), 2)
+    slower = np.hstack([slower, np.broadcast_to(dram_s, (slower.shape[0], dram_s.size))])
+    often = np.concatenate([once, weights.times / samples])
+    found = contending(link_times(_and_weights(routes, weights), rate, often), slower, samples)
+    links = replace(found, held_s=found.held_s[:, : once.size])
+    over = over_links(costs, links, routes.placement.side)
+    weights_s = found.held_s[:, once.size :]
+    return PlacedMesh(routes, links, over, once, rate, samples, None, weights, weights_s)
+
+
+def _and_weights(routes: MeshRoutes, weights: WeightWays) -> MeshRoutes:
+    """The routes with each transfer of weights as one more task."""
+    tasks = routes.depth.size
+    return replace(
+        routes,
+        task=np.concatenate([routes.task, tasks + weights.transfer]),
+        link=np.concatenate([routes.link, weights.link]),
+        bits=np.concatenate([routes.bits, weights.bits]),
+        depth=np.concatenate([routes.depth, np.zeros(weights.times.size, dtype=np.int64)]),
+    )
+
+
+def _on_several(priced: Estimate, architecture: Architecture, spread: ChipSpread) -> PlacedChips:
+    samples, chips = int(priced.batch[0]), int(priced.mapping.chips[0])
+    once, rate = _once(priced), lone(architecture.mesh.link_bit_per_s)
+    found = chip_routes(priced.program, architecture, priced.mapping, samples, spread)
     costs = _with_ways(priced, architecture, found)
     slower, side = slower_than_links(priced, costs), int(lone(architecture.mesh.side))
     of_chip = [contending(link_times(r, rate, once), slower, samples, chips) for r in found]
@@ -98,12 +160,13 @@ def place_on_mesh(priced: Estimate, architecture: Architecture) -> PlacedMesh | 
         costs = over_links(costs, links, side, chip)
     meshes = enumerate(zip(found, of_chip, strict=True))
     return PlacedChips(
-        tuple(PlacedMesh(*mesh, costs, once, rate, chip) for chip, mesh in meshes), costs
+        tuple(PlacedMesh(*mesh, costs, once, rate, samples, chip) for chip, mesh in meshes), costs
     )
 
 
-def _available(architecture: Architecture) -> float:
-    return lone(architecture.arrays_available)
+def _once(priced: Estimate) -> FloatArray:
+    """How often each task happens per sample, [T]."""
+    return np.where(priced.program.per_step, 1.0 / int(priced.batch[0]), 1.0)
 
 
 def over_links(costs: TaskCosts, links: LinkTimes, side: int, chip: int | None = None) -> TaskCosts:
@@ -115,7 +178,10 @@ def over_links(costs: TaskCosts, links: LinkTimes, side: int, chip: int | None =
 
 
 def _with_ways(
-    priced: Estimate, architecture: Architecture, meshes: tuple[MeshRoutes, ...]
+    priced: Estimate,
+    architecture: Architecture,
+    meshes: tuple[MeshRoutes, ...],
+    weights: WeightWays | None = None,
 ) -> TaskCosts:
     """Costs with hops and energy of the routes in place of those of a mean distance."""
     costs, mesh, program = priced.costs, architecture.mesh, priced.program
@@ -126,6 +192,8 @@ def _with_ways(
     after_s = hops * mesh.hop_latency_s
     moved = np.sum([routes.transfer_bit_hops for routes in meshes], axis=0)
     total = np.sum([routes.bit_hops for routes in meshes], axis=0)
+    if weights is not None:
+        total[program.closing] += weights.bit_hops_per_step
     bit_hops = {MESH: total - moved, TRANSFER_MESH: moved}
     energy = {
         name: np.asarray(mesh.energy_j(value, architecture.hop_m), dtype=np.float64).reshape(1, -1)

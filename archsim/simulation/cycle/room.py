@@ -18,7 +18,6 @@ from archsim.simulation.cycle.lowering import lower_cycle
 from archsim.simulation.cycle.run import CycleRun
 from archsim.simulation.cycle.space import Space, first_space, with_spills
 from archsim.simulation.estimate import Estimate
-from archsim.workload.training import TaskKind
 
 # Bits that no step keeps.
 _PLENTY = 1e30
@@ -43,8 +42,7 @@ def _admitting(run: CycleRun, priced: Estimate) -> list[int]:
     """
     if not run.execution.in_segment:
         return [0]
-    waiting = (TaskKind.WEIGHT_GRADIENT,) if run.execution.update == "deferred" else ()
-    later = priced.program.of_kind(*waiting) | priced.program.per_step
+    later = priced.program.waiting(run.execution.update) | priced.program.per_step
     found: list[int] = np.unique(priced.timeline.segments.segment[~later]).tolist()
     return found
 

@@ -93,8 +93,8 @@ def simulate_step(
 
     Raises `InputError` for more tasks than are kept in memory.
     """
-    turns = turns_of(priced, architecture)
     placed = place_on_mesh(priced, architecture)
+    turns = turns_of(priced, architecture, placed)
     base = priced.costs if placed is None else placed.costs
     asked = demand(priced, architecture)
     space: Space | None = first_space(priced, architecture, asked)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from archsim.architecture import Architecture
 from archsim.hardware.chip import PowerGating
 from archsim.result.cycle import analyse, attribute_path
 from archsim.result.latency import WRITING
+from archsim.result.mesh import mesh_section
+from archsim.simulation.cycle.links import link_name
+from archsim.simulation.cycle.placed import PlacedMesh
 from archsim.simulation.cycle.reference import simulate
+from archsim.simulation.cycle.replay import replay
 from archsim.simulation.cycle.repricing import timed_by_cycle
 from archsim.simulation.cycle.run import CycleRun, simulate_step
 from archsim.simulation.estimate import Estimate, estimate
@@ -47,8 +53,16 @@ trees = st.builds(
     schedule__row_blocks=st.integers(1, 3),
     activation_buffer__capacity_bit=st.floats(1e4, 1e8),
     dram__bandwidth_bit_per_s=st.sampled_from([1e9, 1e12]),
+    mesh__link_bit_per_s=st.sampled_from([1e9, 5e11]),
     chip__power_gating=st.sampled_from([None, GATING]),
 )
+# Distance takes neither time nor energy: places and routes do not matter.
+NEAR = {
+    "mesh__link_bit_per_s": 1e20,
+    "mesh__hop_latency_s": 0.0,
+    "mesh__hop_energy_j_per_bit": 0.0,
+    "mesh__wire_energy_j_per_bit_m": 0.0,
+}
 
 
 def rounds(priced: Estimate) -> int:
@@ -79,7 +93,8 @@ def test_simpy_times_rounds_alike_and_no_resource_is_busier_than_the_step(
     assert np.array_equal(simulate(tasks).finish, oracle.finish)
     assert run.schedule.makespan >= (run.schedule.busy / tasks.resources.capacity).max()
     # Writing alone is a lower bound: nothing works meanwhile.
-    assert run.makespan_s >= priced.timeline.writing_s.sum() * (1 - 1e-9)
+    near = estimate(priced.program, [changed(tree, **NEAR)], [samples])
+    assert run.makespan_s >= near.timeline.writing_s.sum() * (1 - 1e-9)
 
 
 @given(
@@ -92,7 +107,7 @@ def test_both_fidelities_agree_where_nothing_contends(
     layers: list[Layer], tree: Architecture, samples: int
 ) -> None:
     """One sample at a time through a chain, updates after all reads: no two tasks work at once."""
-    tree = changed(tree, schedule__update="deferred", activation_buffer__capacity_bit=1e9)
+    tree = changed(tree, schedule__update="deferred", activation_buffer__capacity_bit=1e9, **NEAR)
     priced = estimate(program_of(layers), [tree], [samples])
     run = simulate_step(priced, tree)
     # Every task rounds to a tick, and takes one where a sample leaves a segment.
@@ -188,3 +203,121 @@ def test_a_network_in_one_round_runs_as_without_rounds() -> None:
         runs.append(simulate_step(estimate(program, [tree], [5]), tree))
     assert runs[0].lowered.template.names == runs[1].lowered.template.names
     assert runs[0].schedule.finish.tolist() == runs[1].schedule.finish.tolist()
+
+
+@given(
+    layers=st.lists(
+        st.builds(
+            Layer,
+            st.sampled_from([16, 64, 100]),
+            st.sampled_from([20, 40, 130]),
+            vectors=st.sampled_from([1, 4]),
+        ),
+        min_size=4,
+        max_size=6,
+    ),
+    tree=st.builds(
+        changed,
+        st.just(changed(SMALL, schedule__batchnorm="running", programming__pulses=10.0)),
+        mesh__side=st.sampled_from([2, 3]),
+        tile__arrays=st.sampled_from([1, 2]),
+        mesh__link_bit_per_s=st.sampled_from([1e9, 1e10, 1e11]),
+        dram__bandwidth_bit_per_s=st.sampled_from([1e9, 1e10, 1e12]),
+    ),
+)
+@settings(max_examples=40)
+def test_links_left_out_change_no_time_in_rounds(layers: list[Layer], tree: Architecture) -> None:
+    """With every link as a resource all tasks end at the same ticks, those that move weights as well."""
+    priced = estimate(program_of(layers), [tree], [2])
+    assume(priced.fits.all())
+    assume(rounds(priced) > 1)
+    run = simulate_step(priced, tree)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("archsim.simulation.cycle.placed.contending", lambda links, *_: links)
+        full = simulate_step(priced, tree)
+    assert full.tick_s == run.tick_s
+    assert full.schedule.finish.tolist() == run.schedule.finish.tolist()
+
+
+@pytest.mark.parametrize("bandwidth", [1e7, 1e9])
+def test_links_are_busy_for_the_data_and_the_weights_that_pass_them(bandwidth: float) -> None:
+    """Slow links, all in the record: each is busy for its bits of all samples and of all rounds."""
+    tree = changed(SMALL, mesh__side=2, tile__arrays=1, mesh__link_bit_per_s=bandwidth)
+    program = program_of([Layer(64, 64, 3)] * 6)
+    priced = estimate(program, [tree], [5])
+    run = simulate_step(priced, tree)
+    placed = run.placed
+    assert isinstance(placed, PlacedMesh)
+    assert placed.weights is not None
+    side = placed.routes.placement.side
+    expected = {
+        link_name(link, side): 5 * float(seconds)
+        for link, seconds in enumerate(placed.load_s.tolist())
+        if seconds
+    }
+    resources = run.schedule.tasks.resources
+    busy = dict(zip(resources.names, (run.schedule.busy * run.tick_s).tolist(), strict=True))
+    links = [name for name in resources.names if name.startswith("mesh:")]
+    assert len(links) >= 2
+    for name in links:
+        assert busy[name] == close(expected[name], rel=1e-6), name
+    assert run.makespan_s >= 5 * placed.busiest_s * (1 - 1e-6)
+    # The links that weights enter by hold both.
+    weights = placed.weights
+    assert {link_name(int(link), side) for link in weights.link} & set(links)
+    # Every link carries as much in the result as in the schedule.
+    section = mesh_section(priced, tree, run)
+    for row in section["busiest"]:
+        assert row["bits_per_sample"] * 5 / bandwidth == close(expected[row["link"]])
+        assert sum(row["tasks"].values()) <= row["bits_per_sample"] * (1 + 1e-12)
+    assert section["bit_hops_per_sample"] == close(float(placed.load_s.sum()) * bandwidth)
+    assert section["energy_per_sample_j"] == close(
+        float(np.asarray(tree.mesh.energy_j(placed.bit_hops, tree.hop_m)))
+    )
+    # Four tiles of an array each, which have twelve in turn.
+    tiles = section["tiles"]
+    assert sorted((row["x"], row["y"]) for row in tiles) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert section["tiles_used"] == 4
+    assert sum(sum(row["arrays"].values()) for row in tiles) == 12
+
+
+def test_too_many_arrays_in_all_rounds_travel_a_mean_distance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Then both fidelities agree about slow meshes too, where nothing contends."""
+    monkeypatch.setattr("archsim.simulation.cycle.placed.MOST_ARRAYS", 11)
+    tree = changed(
+        SMALL,
+        mesh__side=2,
+        tile__arrays=1,
+        mesh__link_bit_per_s=1e8,
+        schedule__mode="sequential",
+        schedule__update="deferred",
+    )
+    priced = estimate(program_of([Layer(64, 64, 3)] * 6), [tree], [3])
+    run = simulate_step(priced, tree)
+    assert run.placed is None
+    assert "mesh" in run.schedule.tasks.resources.names
+    rounding = run.schedule.tasks.size * run.tick_s
+    assert abs(run.makespan_s - priced.step_latency_s[0]) <= rounding
+
+
+@given(
+    layers=any_layers,
+    tree=trees.map(lambda tree: changed(tree, mesh__side=2, tile__arrays=1)),
+    factor=st.floats(1.0, 50.0),
+)
+@settings(max_examples=10)
+def test_faster_links_slow_nothing_in_a_fixed_order_of_rounds(
+    layers: list[Layer], tree: Architecture, factor: float
+) -> None:
+    """Every task of a schedule that keeps its order; a FIFO that reorders may differ."""
+    priced = estimate(program_of(layers), [tree], [3])
+    schedule = simulate_step(priced, tree).schedule
+    tasks = schedule.tasks
+    links = np.array([name.startswith("mesh:") for name in tasks.resources.names], dtype=bool)
+    held = np.where(
+        links[tasks.holds.item], (tasks.hold_ticks / factor).astype(np.int64), tasks.hold_ticks
+    )
+    after = replay(replace(tasks, hold_ticks=held), schedule.rank)
+    assert (after.finish <= schedule.finish).all()
