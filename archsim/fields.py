@@ -212,6 +212,20 @@ def _alone(component: ComponentT) -> ComponentT:
     return component.model_copy(update=values)
 
 
+def stacked_rows(stacked: ComponentT, rows: NDArray[np.intp]) -> ComponentT:
+    """The configurations `rows` [R] of a stack of C; each may be there several times.
+
+    A stack of one configuration stays as it is: its numbers hold for every row.
+    """
+    values: dict[str, Any] = {}
+    for name, value in stacked.__dict__.items():
+        if isinstance(value, np.ndarray) and value.shape[0] > 1:
+            values[name] = value[rows]
+        elif isinstance(value, Component):
+            values[name] = stacked_rows(value, rows)
+    return stacked.model_copy(update=values)
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 

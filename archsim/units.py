@@ -201,10 +201,13 @@ _WHOLE_SQUARE_METRES = 0.1
 def format_quantity(value: float, unit: str, digits: int = 3) -> str:
     """`value` (SI) with an engineering prefix: `format_quantity(5e-9, "s")` is `5 ns`.
 
-    Areas (`m^2`) are shown in m^2, mm^2 or um^2, since prefixes apply before the power.
+    Areas (`m^2`) are shown in m^2, mm^2 or um^2, since prefixes apply before the power; less than a
+    byte (`B`) in bits, which have no parts.
     """
     if not math.isfinite(value):
         return f"{value} {unit}"
+    if unit == "B" and 0 < abs(value) < 1:
+        return f"{value * 8:.{digits}g} bit"
     if unit == "m^2":
         if abs(value) >= _WHOLE_SQUARE_METRES:
             return f"{_round(value, digits)} m^2"

@@ -10,7 +10,7 @@ from archsim.fields import Component, Quantity, Scalar
 
 
 class StatedCopies(Component):
-    """How many copies are kept of weight matrices: `matrix` is a name, or a pattern with * and ?."""
+    """How many copies are kept of weight matrices: `matrix` is a name, else a pattern with * and ?."""
 
     matrix: str
     number: Annotated[int, Quantity(integer=True, minimum=1, maximum=1e6)]

@@ -9,8 +9,8 @@ import numpy as np
 
 from archsim.cli.console import FittingTable, literal_row, plain_table, show, show_line
 from archsim.explore.headline import GPU_HEADLINES, HEADLINES, Goal
+from archsim.explore.points import Points
 from archsim.explore.space import AxisValue
-from archsim.explore.sweep import Points
 from archsim.report.text import count, quantity, times
 
 if TYPE_CHECKING:

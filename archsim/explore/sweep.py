@@ -7,9 +7,9 @@ differ in structure (a kind, a scheme, a policy) form groups of their own.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,11 @@ from archsim.config.loading import Loaded
 from archsim.config.overriding import override
 from archsim.errors import InputError
 from archsim.explore.headline import GPU_HEADLINES, HEADLINES, Goal, Merge
+from archsim.explore.journal import Journal, PricedPass
 from archsim.explore.limits import Limit
 from archsim.explore.pareto import pareto_mask
 from archsim.explore.physical import beyond_memory, beyond_tile_buffers, limit_columns
+from archsim.explore.points import Failure, Interrupted, Points
 from archsim.explore.space import Axis, AxisValue, grid
 from archsim.fields import FloatArray, signature
 from archsim.simulation.estimate import Estimate, estimate
@@ -31,6 +33,8 @@ from archsim.units import format_quantity
 
 # Configurations in one pass; bounds the memory of the arrays over configurations and tasks.
 PASS_SIZE = 128
+# Hears how much is done, of how much that is known to be needed.
+Counted: TypeAlias = Callable[[int, int], None]
 _STARVED = (
     "a tile's buffer does not hold one vector of a matrix and its outputs.  Enlarge "
     "tile.buffer.capacity, or put fewer arrays into a tile (tile.arrays)."
@@ -52,36 +56,6 @@ class SweepWorkload:
     gpu: GpuEstimate | None
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A point that could not be priced, and why; `workload` is "" if none of them could be."""
-
-    point: int
-    reason: str
-    workload: str = ""
-
-
-@dataclass(frozen=True)
-class Points:
-    """All points of a sweep, P of them.
-
-    `settings` holds the axes' values of each; `columns` the headline numbers over all workloads,
-    each [P], and `by_workload` those of each workload; failed points are nan.  `kept` says which
-    keep each limit, `feasible` which keep all of them, `pareto` which of these no other feasible
-    point dominates.  `cycle` says which were timed by the cycle fidelity, `unrefined` which it refused.
-    """
-
-    settings: tuple[Mapping[str, AxisValue], ...]
-    columns: Mapping[str, FloatArray]
-    by_workload: Mapping[str, Mapping[str, FloatArray]]
-    failures: tuple[Failure, ...]
-    kept: Mapping[str, NDArray[np.bool_]]
-    feasible: NDArray[np.bool_]
-    pareto: NDArray[np.bool_]
-    cycle: NDArray[np.bool_]
-    unrefined: tuple[Failure, ...] = ()
-
-
 def sweep(
     base: Loaded[Architecture],
     axes: Sequence[Axis],
@@ -89,37 +63,84 @@ def sweep(
     limits: Sequence[Limit],
     objectives: Mapping[str, Goal],
     places: Mapping[str, str] | None = None,
+    *,
+    journal: Journal | None = None,
+    counted: Counted | None = None,
 ) -> Points:
     """Price the full grid of `axes` around `base` on every workload.
 
-    `places` says, for messages, where the axis of each path was written.
+    `places` says, for messages, where the axis of each path was written.  What `journal` holds is
+    not priced again, and what is priced is kept there; `counted` hears the progress.
 
     A combination that the schema refuses, or on which a network does not fit, is a failure and not
     an error.  Raises `InputError` for an axis none of whose values is valid, and if no point at all
-    could be built.
+    could be built; `Interrupted`, a `KeyboardInterrupt`, with what is done by then.
     """
     _check_axes(base, axes, places or {})
     settings = tuple(grid(axes))
     architectures, failures = _build(base, settings)
     if not architectures:
         raise InputError(f"no point of the grid is a valid architecture: {failures[0].reason}")
-    by_workload = {}
-    for workload in workloads:
-        columns, misfits = _price(workload, architectures, len(settings))
-        by_workload[workload.name] = columns
-        failures += misfits
-    nothing = np.zeros(len(settings), dtype=bool)
-    points = Points(
-        settings=settings,
-        columns={},
-        by_workload=by_workload,
-        failures=_once_each(failures),
-        kept={},
-        feasible=nothing,
-        pareto=nothing,
-        cycle=nothing,
+    priced = _Priced(
+        {workload.name: _no_numbers(workload, len(settings)) for workload in workloads},
+        failures,
+        {workload.name: set(architectures) for workload in workloads},
     )
-    return judged(points, workloads, limits, objectives)
+    journal, wanted = journal or Journal(), len(architectures) * len(workloads)
+    stopped = False
+    try:
+        for workload in workloads:
+            for some in _passes(architectures):
+                found = journal.find_pass(workload.name, some)
+                if found is None:
+                    found = _price(workload, architectures, some)
+                    journal.keep(found)
+                priced.enter(found)
+                if counted is not None:
+                    counted(wanted - sum(map(len, priced.left.values())), wanted)
+    except KeyboardInterrupt:
+        stopped = True
+    points = judged(priced.points(settings), workloads, limits, objectives)
+    if stopped:
+        raise Interrupted(points, priced.left_mask(len(settings)))
+    return points
+
+
+@dataclass(slots=True)
+class _Priced:
+    """What is priced so far: columns and points left by workload, and the points that failed."""
+
+    by_workload: dict[str, dict[str, FloatArray]]
+    failures: list[Failure]
+    left: dict[str, set[int]]
+
+    def enter(self, found: PricedPass) -> None:
+        """Enter the numbers of a pass."""
+        rows = np.array(found.points)
+        for name, values in found.columns.items():
+            self.by_workload[found.workload][name][rows] = values
+        self.failures += found.failures
+        self.left[found.workload].difference_update(found.points)
+
+    def left_mask(self, size: int) -> NDArray[np.bool_]:
+        """Points that some workload has yet to be priced on, [size]."""
+        mask = np.zeros(size, dtype=bool)
+        mask[sorted(set().union(*self.left.values()))] = True
+        return mask
+
+    def points(self, settings: tuple[Mapping[str, AxisValue], ...]) -> Points:
+        """The points with their numbers on each workload, and nothing that follows from these."""
+        nothing = np.zeros(len(settings), dtype=bool)
+        return Points(
+            settings=settings,
+            columns={},
+            by_workload=self.by_workload,
+            failures=_once_each(self.failures),
+            kept={},
+            feasible=nothing,
+            pareto=nothing,
+            cycle=nothing,
+        )
 
 
 def judged(
@@ -180,21 +201,32 @@ def refusal_words(error: InputError) -> str:
     return " ".join(filter(None, (error.message, error.remedy)))
 
 
-def _price(
-    workload: SweepWorkload, architectures: Mapping[int, Architecture], size: int
-) -> tuple[dict[str, FloatArray], list[Failure]]:
-    columns = {
+def _no_numbers(workload: SweepWorkload, size: int) -> dict[str, FloatArray]:
+    """A column of nan for each headline number."""
+    return {
         name: np.full(size, np.nan)
         for name in HEADLINES
         if workload.gpu is not None or name not in GPU_HEADLINES
     }
-    failures = []
-    for points in _passes(architectures):
-        passes, refused = _estimated(workload, architectures, points)
-        failures += refused
-        for some, found in passes:
-            failures += _enter(columns, workload, [architectures[p] for p in some], (some, found))
-    return columns, failures
+
+
+def _price(
+    workload: SweepWorkload, architectures: Mapping[int, Architecture], points: list[int]
+) -> PricedPass:
+    """The numbers of one pass; failed points have none."""
+    columns = _no_numbers(workload, len(points))
+    place = {point: index for index, point in enumerate(points)}
+    passes, failures = _estimated(workload, architectures, points)
+    for some, found in passes:
+        rows = np.array([place[point] for point in some])
+        chips = [architectures[point] for point in some]
+        failures += _enter(columns, workload, chips, (some, rows, found))
+    return PricedPass(
+        workload.name,
+        tuple(points),
+        {name: tuple(values.tolist()) for name, values in columns.items()},
+        tuple(failures),
+    )
 
 
 def _estimated(
@@ -219,14 +251,14 @@ def _enter(
     columns: Mapping[str, FloatArray],
     workload: SweepWorkload,
     architectures: Sequence[Architecture],
-    priced: tuple[list[int], Estimate],
+    priced: tuple[list[int], NDArray[np.int64], Estimate],
 ) -> list[Failure]:
-    """Enter the headline numbers of one pass into the columns; points that do not fit are returned."""
-    points, found = priced
+    """Enter the headline numbers of points into their rows; those that do not fit are returned."""
+    points, rows, found = priced
     misfit = ~np.asarray(found.fits, dtype=bool)
     overflow = beyond_memory(found, architectures) & ~misfit
     starved = beyond_tile_buffers(found, architectures) & ~misfit & ~overflow
-    kept, rows = ~(misfit | overflow | starved), np.asarray(points)
+    kept = ~(misfit | overflow | starved)
     for name, values in headlines(found, workload, architectures).items():
         columns[name][rows[kept]] = values[kept]
     return [

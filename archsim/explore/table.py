@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from archsim.errors import InputError
-from archsim.explore.sweep import Failure, Points
+from archsim.explore.points import Failure, Points
 from archsim.output import check_writable, put_in_place
 
 # How the header of a table begins and ends.
@@ -68,12 +68,12 @@ def check_table(path: Path, inputs: Iterable[Path] = ()) -> None:
         raise _refusal(path, "it is a folder")
     if os.path.realpath(path) in {os.path.realpath(given) for given in inputs}:
         raise _refusal(path, "it is an input of this command")
-    if path.exists() and not _is_table(path):
+    if path.exists() and not is_table(path):
         raise _refusal(path, "a file of this name is there, and it is no table of points")
     check_writable(path.parent)
 
 
-def _is_table(path: Path) -> bool:
+def is_table(path: Path) -> bool:
     """Whether a file begins as `write_points` begins a table."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:

@@ -15,11 +15,14 @@ from archsim.fields import FloatArray
 def stated_copies(stated: Sequence[StatedCopies], names: Sequence[str]) -> FloatArray:
     """Copies of the matrices called `names`, [M]: the first entry that matches, else one.
 
-    Raises `InputError` for an entry whose pattern matches no matrix.
+    An entry that is the name of a matrix means that matrix and no other, whatever characters of
+    patterns the name holds (`rnn[h]`).  Raises `InputError` for an entry that matches no matrix.
     """
     found = np.ones(len(names))
     for entry in reversed(stated):
-        hits = [i for i, name in enumerate(names) if fnmatchcase(name, entry.matrix)]
+        hits = [i for i, name in enumerate(names) if name == entry.matrix] or [
+            i for i, name in enumerate(names) if fnmatchcase(name, entry.matrix)
+        ]
         if not hits:
             raise InputError(
                 f"no weight matrix of the network is called '{entry.matrix}'.",

@@ -1,8 +1,9 @@
 """`timeline.json`: when every resource works for which task, in the Chrome trace format.
 
 Perfetto and chrome://tracing open it.  Every resource is a track; a span is the time for which it
-works for one task of one sample.  Times are microseconds as plain decimals: readers take a number
-such as 1e-05 apart at its point and misread it.
+works for one task of one sample.  Several tasks draw on a power cap at once, and spans of one track
+must not cross, so a cap is a counter: the watts that are in use.  Times are microseconds as plain
+decimals: readers take a number such as 1e-05 apart at its point and misread it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ MOST_PLAIN_BYTES: Final = 4_000_000
 # Packing harder makes the file a tenth smaller in three times the time.
 _PACKING = 3
 _RESOURCES, _PATH = 1, 2
-_TICKS_PER_US_DIGITS = 9
+_FS_PER_US = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +60,21 @@ def timeline_json(found: CycleFindings, most_spans: int = MOST_SPANS) -> str:
     use = run.schedule.use()
     chosen, left_out = _chosen(run, use, most_spans)
     path = np.arange(min(len(found.path), most_spans))
+    tasks = run.schedule.tasks
+    shared = tasks.resources.capacity[tasks.holds.item] > 1
+    spans = chosen[~shared[chosen]]
     events = [
         *_tracks(run),
-        *_spans(run, use, chosen),
+        *_spans(run, use, spans),
+        *_counters(run, use, chosen[shared[chosen]]),
         *_path_spans(found, path),
     ]
     about = {
         "makespan_s": run.makespan_s,
         "samples": run.execution.samples,
         "shown": left_out or "everything",
-        "spans": int(chosen.size),
-        "spans_left_out": int(use.place.size - chosen.size),
+        "spans": int(spans.size),
+        "spans_left_out": int((~shared).sum() - spans.size),
         "critical_path_steps": len(found.path),
         "critical_path_steps_left_out": len(found.path) - int(path.size),
     }
@@ -132,6 +137,49 @@ def _spans(run: CycleRun, use: Use, entries: Indices) -> Iterator[str]:
     )
 
 
+def _counters(run: CycleRun, use: Use, entries: Indices) -> Iterator[str]:
+    """What is in use of resources of several units, wherever an entry of `entries` begins or ends.
+
+    The values count all tasks, shown or not.
+    """
+    item, tick_fs = run.schedule.tasks.holds.item, _tick_fs(run)
+    for resource in np.unique(item[entries]).tolist():
+        mine = entries[item[entries] == resource]
+        ticks, units = _in_use(run, use, use.entries(resource))
+        shown = np.unique(np.concatenate([[0], use.begin[mine], use.end[mine]]))
+        at = np.searchsorted(ticks, shown, side="right") - 1
+        news = np.diff(units[at], prepend=-1) != 0
+        shown, at = shown[news], at[news]
+        name = run.schedule.tasks.resources.names[resource]
+        unit, scale = _unit_of(run, resource)
+        for tick, amount in zip(shown.tolist(), (units[at] * scale).tolist(), strict=True):
+            yield (
+                f'{{"ph":"C","pid":{_RESOURCES},"tid":{resource + 1},"name":{json.dumps(name)},'
+                f'"ts":{_microseconds(tick, tick_fs)},"args":{{"{unit}":{amount:.9f}}}}}'
+            )
+
+
+def _in_use(run: CycleRun, use: Use, entries: Indices) -> tuple[Indices, Indices]:
+    """Ticks at which the units in use of a resource change, from 0 on, and how many are from there."""
+    amount = run.schedule.tasks.holds.amount[entries]
+    changes = np.concatenate([[0], amount, -amount])
+    when = np.concatenate([[0], use.begin[entries], use.end[entries]])
+    ticks, place = np.unique(when, return_inverse=True)
+    summed = np.zeros(ticks.size, dtype=np.int64)
+    np.add.at(summed, place, changes)
+    return ticks, np.cumsum(summed)
+
+
+def _unit_of(run: CycleRun, resource: int) -> tuple[str, float]:
+    """What a counter counts, and how much of it one unit of the resource is."""
+    resources = run.schedule.tasks.resources
+    # Every chip has the cap.
+    draw = run.costs.power.get(resources.names[resource].partition(":")[0])
+    if draw is None:
+        return "in use", 1.0
+    return "W", float(np.ravel(draw.cap_w)[0]) / int(resources.capacity[resource])
+
+
 def _path_spans(found: CycleFindings, steps: Indices) -> Iterator[str]:
     """The critical path on a track of its own."""
     path = found.path
@@ -158,14 +206,21 @@ def _written(
     """Complete events.  Each ends a tick early: a reader that cuts to nanoseconds sees no overlap."""
     names = [json.dumps(name) for name in run.lowered.template.names]
     task, sample = run.template_tasks(instance).tolist(), run.samples(instance).tolist()
-    scale = round(run.tick_s * 1e15)
-    per_us = 10**_TICKS_PER_US_DIGITS
+    tick_fs = _tick_fs(run)
     columns = (task, sample, track.tolist(), begin.tolist(), (end - begin - 1).tolist())
     for t, s, thread, at, ticks in zip(*columns, strict=True):
-        us, part = divmod(at * scale, per_us)
-        dur, dur_part = divmod(ticks * scale, per_us)
         args = f'{{"sample":{s}}}' if s >= 0 else "{}"
         yield (
             f'{{"ph":"X","pid":{process},"tid":{thread},"name":{names[t]},'
-            f'"ts":{us}.{part:09d},"dur":{dur}.{dur_part:09d},"args":{args}}}'
+            f'"ts":{_microseconds(at, tick_fs)},"dur":{_microseconds(ticks, tick_fs)},"args":{args}}}'
         )
+
+
+def _tick_fs(run: CycleRun) -> int:
+    return round(run.tick_s * 1e15)
+
+
+def _microseconds(ticks: int, tick_fs: int) -> str:
+    """A time in microseconds with all its digits."""
+    whole, part = divmod(ticks * tick_fs, _FS_PER_US)
+    return f"{whole}.{part:09d}"

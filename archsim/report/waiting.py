@@ -49,6 +49,7 @@ class Waiting:
     explanation: str
     resource: str
     stalls: tuple[Line, ...]
+    busy: tuple[Line, ...]
     steps: str
     tasks: tuple[Line, ...]
     queues: tuple[Line, ...]
@@ -73,6 +74,7 @@ def waiting(result: ResultMapping) -> Waiting | None:
             for key, label in _STALLS.items()
             if stalls.get(key)
         ),
+        busy=_busy(section(cycle, "utilisation"), step_s),
         steps=count(number(path, "steps")),
         tasks=tuple(
             _line(
@@ -88,6 +90,23 @@ def waiting(result: ResultMapping) -> Waiting | None:
         longest=tuple(_step(row, step_s) for row in rows(path, "longest")[:_SHOWN]),
         mesh=mesh_map(section(cycle, "mesh")),
     )
+
+
+def _busy(utilisation: Mapping[str, Any], step_s: float) -> tuple[Line, ...]:
+    """The busiest units, arrays and links, and the links of the mesh that are not named."""
+    links = section(utilisation, "mesh_links")
+    shares = {
+        **numbers(utilisation, "units"),
+        **{f"arrays:{name}": s for name, s in numbers(utilisation, "arrays").items()},
+        **numbers(links, "busiest"),
+    }
+    order = sorted(shares, key=lambda name: -shares[name])[:_SHOWN]
+    found = [_line(resource_words(name), "", shares[name] * step_s, step_s) for name in order]
+    others = number(links, "others")
+    if others:
+        mean_s = (number(links, "others_mean") or 0.0) * step_s
+        found.append(_line(f"{count(others)} more links of the mesh", "on average", mean_s, step_s))
+    return tuple(found)
 
 
 def _line(name: object, note: str, seconds: object, step_s: float) -> Line:

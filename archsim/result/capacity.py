@@ -34,9 +34,16 @@ def check_memory(tree: Architecture, priced: Estimate) -> None:
             f"a batch of {batch:,} keeps {format_quantity(stored / 8, 'B')} between layers, and buffer "
             f"and DRAM hold {format_quantity(room / 8, 'B')}{_beside(priced, state)}.",
             place="--batch",
-            remedy=f"Use a batch of at most {max(1, int(batch * room / stored)):,}, or enlarge "
-            "dram.capacity.",
+            remedy=_smaller_batch(batch, room / stored),
         )
+
+
+def _smaller_batch(batch: int, share: float) -> str:
+    """What to do about a batch of which memory holds a `share`, below 1."""
+    enlarge = "nlarge dram.capacity."
+    if batch == 1:
+        return f"E{enlarge}"
+    return f"Use a batch of at most {max(1, int(batch * share)):,}, or e{enlarge}"
 
 
 def _checked_weights(tree: Architecture, priced: Estimate) -> float:

@@ -20,6 +20,7 @@ from archsim.result.capacity import check_memory
 from archsim.result.cautions import TRAINING_STEPS, Caution, collect
 from archsim.result.cycle import CycleFindings, analyse, attribute_path, cycle_section
 from archsim.result.energy import EnergyRow, energy_rows, total_by
+from archsim.result.evaluation import evaluation_section
 from archsim.result.fidelity import Fidelity, Step, analytic_section, cycle_fidelity
 from archsim.result.hardware_detail import hardware_detail
 from archsim.result.large_system import large_system
@@ -29,11 +30,13 @@ from archsim.result.limits import drift_per_step, limit_rows
 from archsim.result.mesh import mesh_section
 from archsim.result.proxies import proxies_section
 from archsim.result.schema import SCHEMA_VERSION
+from archsim.result.utilisation import utilisation_section
+from archsim.simulation.cycle.best_copies import simulate_best_copies
 from archsim.simulation.cycle.fast import Progress
+from archsim.simulation.cycle.forward import simulate_forward
 from archsim.simulation.cycle.repricing import timed_by_cycle
-from archsim.simulation.cycle.run import simulate_step
 from archsim.simulation.estimate import Estimate, estimate
-from archsim.simulation.evaluation import forward_pass
+from archsim.simulation.evaluation import ForwardPass, forward_pass
 from archsim.simulation.program import Program
 from archsim.simulation.tile_space import check_tile_buffers
 from archsim.workload.training import TrainingGraph, saved_activation_bytes
@@ -63,12 +66,13 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class _Timed:
-    """A priced step and where its time goes, by the fidelity that was asked for."""
+    """A priced step, where its time goes, and evaluation passes, by the fidelity that was asked for."""
 
     priced: Estimate
     split: Attribution
     cycle: CycleFindings | None
     fidelity: dict[str, Any]
+    forward: ForwardPass | None
     section: dict[str, Any] | None = None
 
 
@@ -111,7 +115,7 @@ def evaluate(
         "baseline": None if baseline is None else _baseline(baseline),
         "ratios": _ratios(priced, baseline),
         "fidelity": timed.fidelity,
-        "evaluation": _evaluation(first, tree),
+        "evaluation": evaluation_section(timed.forward),
         "cycle": timed.section,
         "accuracy": proxies_section(priced, tree, limited),
         "layers": layer_rows(priced, training.workload, energy),
@@ -125,21 +129,9 @@ def evaluate(
     return Evaluation(result, energy, priced, timed.cycle)
 
 
-def _evaluation(priced: Estimate, tree: Architecture) -> dict[str, Any] | None:
-    """A forward pass of samples that nothing is learned from; None where it is not priced apart."""
-    found = forward_pass(priced, tree)
-    if found is None:
-        return None
-    return {
-        "latency_s": found.latency_s,
-        "samples_per_s": 1.0 / found.interval_s,
-        "energy_per_sample_j": found.energy_j,
-        "bottleneck": found.bottleneck,
-    }
-
-
-def _by_analysis(priced: Estimate, _tree: Architecture, _progress: Progress | None) -> _Timed:
-    return _Timed(priced, _split(priced, attribute(priced)), None, analytic_section())
+def _by_analysis(priced: Estimate, tree: Architecture, _progress: Progress | None) -> _Timed:
+    split, forward = _split(priced, attribute(priced)), forward_pass(priced, tree)
+    return _Timed(priced, split, None, analytic_section(), forward)
 
 
 def _split(priced: Estimate, work: Attribution) -> Attribution:
@@ -148,7 +140,8 @@ def _split(priced: Estimate, work: Attribution) -> Attribution:
 
 
 def _by_cycle(priced: Estimate, tree: Architecture, progress: Progress | None) -> _Timed:
-    found = analyse(simulate_step(priced, tree, progress))
+    copies = simulate_best_copies(priced, tree, progress)
+    priced, found = copies.priced, analyse(copies.run)
     timed = timed_by_cycle(priced, tree, found.run)
     split = _split(timed, attribute_path(priced, found))
     return _Timed(
@@ -158,7 +151,13 @@ def _by_cycle(priced: Estimate, tree: Architecture, progress: Progress | None) -
         cycle_fidelity(
             Step(priced, _split(priced, attribute(priced))), Step(timed, split), found, tree
         ),
-        {**cycle_section(found), "mesh": mesh_section(priced, tree, found.run)},
+        simulate_forward(priced, tree, found.run.placed),
+        {
+            **cycle_section(found),
+            "copies_tried": copies.tried,
+            "utilisation": utilisation_section(priced, found.run),
+            "mesh": mesh_section(priced, tree, found.run),
+        },
     )
 
 

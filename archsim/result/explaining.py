@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from archsim.result.cycle import CycleFindings, queues
 from archsim.result.latency import DATA_MOVEMENT, limit_words
 from archsim.simulation.chip_spread import CHIP_LINK
-from archsim.simulation.cycle.room import Roomy
+from archsim.simulation.cycle.room import Roomy, fewest_admitted
 from archsim.simulation.estimate import Estimate
 from archsim.units import format_quantity
 
@@ -18,6 +18,7 @@ _LEAST_SHARE = 0.01
 _LEAST_SHORTER = 0.1
 # Space in the buffer with less of the difference goes without saying.
 _LEAST_SPACE = 0.1
+_LET_IN = "let in at once"
 _BUFFER, _DRAM = "activation_buffer", "dram"
 _LINKS = ("mesh", CHIP_LINK)
 
@@ -47,6 +48,32 @@ class Change:
 
 
 def explanation(change: Change) -> str:
+    """The difference, where most of it is, and why, and whether few samples are admitted."""
+    text = _difference(change)
+    return text if _LET_IN in text else f"{text}{_admission(change)}"
+
+
+def _admission(change: Change) -> str:
+    """That fewer samples are let in than are wanted, if so."""
+    run = change.found.run
+    if run.execution.mode == "sequential":
+        return ""
+    admitted, wanted = fewest_admitted(run, change.priced)
+    if admitted >= wanted:
+        return ""
+    holds = format_quantity(run.asked.room / 8.0, "B")
+    return (
+        f"  The activation buffer holds {holds}: {_samples(admitted, wanted)}, since more do not fit or "
+        "take longer with what spills."
+    )
+
+
+def _samples(admitted: int, wanted: int) -> str:
+    fewest = "a single sample is" if admitted == 1 else f"{admitted} samples are"
+    return f"{fewest} {_LET_IN}, of {wanted} that are wanted"
+
+
+def _difference(change: Change) -> str:
     """The difference, where most of it is, and why."""
     if change.resource is None:
         return "Both fidelities find the same time: nothing queues where it costs time."
@@ -70,10 +97,12 @@ def _space(change: Change) -> str:
     assert room is not None
     effects = []
     if room.admitted < room.wanted:
-        fewest = "a single sample is" if room.admitted == 1 else f"{room.admitted} samples are"
-        effects.append(f"{fewest} let in at once, of {room.wanted} that are wanted")
+        effects.append(_samples(room.admitted, room.wanted))
     elif run.space.outputs and run.execution.mode == "pipelined":
         effects.append("large outputs wait for few samples at once")
+    if room.passing:
+        outputs = "an output is" if room.passing == 1 else f"{room.passing} outputs are"
+        effects.append(f"{outputs} so large that they pass through DRAM")
     spilled = run.space.overflow_share
     if spilled >= _LEAST_SHARE:
         effects.append(

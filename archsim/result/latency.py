@@ -60,7 +60,8 @@ def attribute(estimate: Estimate) -> Attribution:
 
     In each segment the first sample's time goes to the tasks on its longest path (or to the tasks
     of the busiest resource where that is what limits), and each further sample's time to the tasks
-    of the busiest resource.  The parts sum to the step.
+    of the busiest resource, or like the first one's where it waits for others to be done.  The parts
+    sum to the step.
     """
     timeline, program = estimate.timeline, estimate.program
     phases = {str(p): 0.0 for p in ResultPhase if p is not ResultPhase.STATIC}
@@ -86,7 +87,8 @@ def attribute(estimate: Estimate) -> Attribution:
         latency = float(timeline.latency_s[0, segment]) - writing
         interval = float(timeline.interval_s[0, segment])
         asleep = float(timeline.wake_s[0, segment])
-        again = first if interval == latency - asleep else by_resource
+        alone = interval > largest or interval == latency - asleep
+        again = first if alone else by_resource
         later = (samples - 1.0) * interval
         spread(phases, first[0], latency)
         spread(phases, again[0], later)

@@ -248,8 +248,11 @@ def _limit() -> _Schema:
 
 
 def _evaluation() -> _Schema:
+    shares = {"minimum": 0, "maximum": 1}
     return _object(
-        latency_s=_amount("Time of one sample's forward pass."),
+        ("bottleneck_busy", {"type": "number", **shares}),
+        ("samples_in_flight", _or_null(_count("Samples on their way at once.", minimum=1))),
+        latency_s=_amount("Time of one sample's forward pass, alone."),
         samples_per_s=_amount("Forward passes per second, one sample after the other."),
         energy_per_sample_j=_amount("Energy of one sample's forward pass, static energy included."),
         bottleneck=_text("The resource that sets the pace."),
@@ -299,6 +302,11 @@ def _cycle() -> _Schema:
     )
     return _object(
         ("mesh", _mesh()),
+        ("utilisation", _utilisation()),
+        (
+            "copies_tried",
+            _count("Choices of copies simulated, of which the fastest is reported.", minimum=1),
+        ),
         (
             "activation_buffer",
             _map("Most bytes that wait in queues at once, room for them, shares that spill."),
@@ -308,6 +316,21 @@ def _cycle() -> _Schema:
         samples_in_flight=_or_null(_count("Samples on their way at once, at most.", minimum=1)),
         stalls=stalls,
         critical_path=path,
+    )
+
+
+def _utilisation() -> _Schema:
+    links = _object(
+        busiest=_map("The busiest links of the mesh, by name."),
+        others=_count("Further links that carry data."),
+        others_mean=_amount("Their mean utilisation."),
+    )
+    return _object(
+        units=_map(
+            "Busy share of the schedule of each unit, memory, power cap and link of a chip."
+        ),
+        arrays=_map("The same of the arrays of each weight matrix."),
+        mesh_links={**_or_null(links), "description": "Null where data travel a mean distance."},
     )
 
 

@@ -7,7 +7,8 @@ segment one sample takes
     L = max(longest path of task durations, largest occupancy of one resource),
 
 and B samples take B * L when sequential, or L + (B - 1) * b when pipelined, where b is the largest
-occupancy of one resource by one sample.  The step is the sum over segments.  Contention on the way,
+occupancy of one resource by one sample, or L / n if only n samples may be in flight and that is
+longer.  The step is the sum over segments.  Contention on the way,
 and overlap between neighbouring segments, are not modelled here.
 """
 
@@ -144,12 +145,14 @@ def schedule(
     wake_s: Scalar = 0.0,
     writing: Writing | None = None,
     blocks: Scalar = 1.0,
+    in_flight: FloatArray | None = None,
 ) -> Timeline:
     """Makespan and occupancy of a step of `batch` [C, 1] samples.
 
     `wake_s` is what a segment in which arrays work waits for them to be switched on, `writing` what
     it waits for them to be written (None: nothing).  `blocks` is in how many blocks of rows a
-    sample's images are made.
+    sample's images are made.  `in_flight` ([C, 1] or [C, S]) bounds the samples of a pipeline on their
+    way at once (None: no bound).
     """
     duration = costs.main_s + costs.transfer_s
     finish = _finish(program, segments, duration, np.broadcast_to(blocks, batch.shape)[:, 0])
@@ -159,6 +162,8 @@ def schedule(
     largest, bottleneck, resource = _occupancy(program, costs, segments, samples)
     latency = np.maximum(path, largest)
     interval = largest if pipelined else latency
+    if pipelined and in_flight is not None:
+        interval = followed_s(latency, largest, in_flight)
     wake = _waking(program, costs, segments, wake_s)
     names = (*(f"arrays:{name}" for name in program.matrices.names), *costs.occupancy_s)
     waited = np.zeros_like(wake)
@@ -181,6 +186,13 @@ def schedule(
         wake_s=wake,
         writing_s=waited,
     )
+
+
+def followed_s(
+    latency_s: FloatArray, bottleneck_s: FloatArray, in_flight: FloatArray
+) -> FloatArray:
+    """After how long a sample follows another with at most `in_flight` on their way, [C, S]."""
+    return np.asarray(np.maximum(bottleneck_s, latency_s / in_flight))
 
 
 def _with_writing(resource_s: FloatArray, names: tuple[str, ...], writing: Writing) -> FloatArray:

@@ -123,6 +123,26 @@ def _place(
     return ChipSpread(chips, first, count, task_first, task_count, links)
 
 
+def part_of(
+    spread: ChipSpread, program: Program, architecture: Architecture, tasks: IntArray
+) -> ChipSpread:
+    """`spread` for a `program` that is a part of its own: task i is number `tasks[i]` there, [T].
+
+    Links have what the tasks of the part send to each other.
+    """
+    home, size = homes(program), spread.chips.size
+    assert architecture.system is not None
+    rate = _numbers(architecture.system.link.bandwidth_bit_per_s, size)
+    width = _numbers(architecture.numbers.activation_bits, size)
+    sums = _numbers(architecture.numbers.partial_sum_bits, size)
+    first, count = spread.first[:, tasks], spread.count[:, tasks]
+    links = tuple(
+        _link_use(program, home, first[c], count[c], (float(width[c]), float(sums[c])), rate[c])
+        for c in range(size)
+    )
+    return replace(spread, first=first, count=count, links=links)
+
+
 def _numbers(value: object, size: int) -> FloatArray:
     """A scalar or [C, 1] array as [C]."""
     return np.broadcast_to(np.asarray(value, dtype=np.float64).reshape(-1), (size,))

@@ -39,10 +39,14 @@ POWER_CAPS = (CHIP_POWER, UPDATE_POWER)
 
 @dataclass(frozen=True, slots=True)
 class PowerDraw:
-    """What tasks take of a power cap: `share` of it, in 0..1, for `held_s`, both [C, T]."""
+    """What tasks take of a power cap: `share` of it, in 0..1, for `held_s`, both [C, T].
+
+    `cap_w` is the cap, one number or [C, 1].
+    """
 
     share: FloatArray
     held_s: FloatArray
+    cap_w: Scalar
 
     @property
     def busy_s(self) -> FloatArray:

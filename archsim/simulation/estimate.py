@@ -4,39 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from archsim.algorithm.operations import Role
 from archsim.architecture import Architecture
-from archsim.fields import FloatArray, Scalar, stack
-from archsim.mapping import Mapping, fits, mapping_candidates
-from archsim.simulation.accumulation import spread_over_minibatches
+from archsim.fields import FloatArray, stack, stacked_rows
+from archsim.mapping import Mapping, mapping_candidates
 from archsim.simulation.algorithm_state import (
     AlgorithmState,
-    add_state_traffic,
-    algorithm_state,
 )
-from archsim.simulation.analytic import Segments, Timeline, schedule, segment_tasks
-from archsim.simulation.chip_spread import CHIP_LINKS, ChipSpread
-from archsim.simulation.chips import over_chips, ways_of_cutting
+from archsim.simulation.analytic import Segments, Timeline, segment_tasks
+from archsim.simulation.chip_spread import CHIP_LINKS
 from archsim.simulation.columns import TaskCosts
-from archsim.simulation.costs import task_costs
-from archsim.simulation.memory import Memory, add_spills, memory
-from archsim.simulation.power import with_power_caps
+from archsim.simulation.copy_search import better_copies, on_one_chip, searches_for_copies
+from archsim.simulation.pricing import Priced, Pricing, dynamic_j
 from archsim.simulation.program import BoolArray, IntArray, Program
 from archsim.simulation.pulses import pulses_by_role
 from archsim.simulation.recalibration import recalibration
 from archsim.simulation.rounds import (
     phases_of,
     waiting_bits,
-    with_writing,
-    writing,
     written_pulses,
 )
 from archsim.simulation.segment_copies import CopiesPriced, chooses_by_segment, segment_copies
-from archsim.simulation.side_by_side import row_of, side_by_side
+from archsim.simulation.side_by_side import side_by_side, with_copies
 from archsim.simulation.static import static_energy_j
 from archsim.workload.training import TaskKind
 
@@ -51,6 +45,7 @@ class Estimate:
     `pulses_by_role`, and `state` what the update algorithm keeps digitally.
     `recalibration_s` [C] is the part of the step in which references are set again.
     `stored_bits` [C] is what is kept at once between tasks, `spilled_share` [C] the part in DRAM.
+    Outputs of more than `largest_bits` [C] pass through DRAM on their way to the next task.
     `waiting_bits` [C] is DRAM kept for weights that are not on the arrays all the time.
     `fits` says whether the arrays suffice; where they do not, times and energies are meaningless.
     """
@@ -70,6 +65,7 @@ class Estimate:
     area_m2: FloatArray
     stored_bits: FloatArray
     spilled_share: FloatArray
+    largest_bits: FloatArray
     waiting_bits: FloatArray
     staleness_samples: FloatArray
     pulses_per_step: FloatArray
@@ -106,11 +102,11 @@ def estimate(
 
     at_once, hop_m = segmented(None), architecture.hop_m
 
-    def price(mapping: Mapping) -> _Priced:
+    def price(mapping: Mapping) -> Priced:
         phase = phases_of(program, mapping)
         segments = at_once if phase is None else segmented(phase)
         repeated = np.broadcast_to(batch, (mapping.copies.shape[0], 1))
-        return _price(program, architecture, mapping, (segments, phase), repeated, hop_m)
+        return Pricing(program, architecture, mapping, segments, phase, repeated, hop_m).priced()
 
     candidates = mapping_candidates(architecture, program.matrices, batch)
     if batch.size == 1 and architecture.mapping.overflow != "reprogram":
@@ -128,103 +124,24 @@ def estimate(
             return segment_copies(program, architecture, at_once, known, batch)
 
         choices = [_with_copies(between, same_units, price) for same_units in choices]
+    if searches_for_copies(architecture):
+
+        def row_steps_s(one: Mapping, copies: FloatArray, rows: IntArray) -> FloatArray:
+            tree, mapping = stacked_rows(architecture, rows), with_copies(one, copies, rows)
+            hops_m = np.broadcast_to(np.asarray(hop_m), batch.shape)[rows]
+            priced = Pricing(program, tree, mapping, at_once, None, batch[rows], hops_m).priced()
+            return priced.timeline.makespan_s
+
+        def faster(tried: list[Mapping], step_s: FloatArray) -> FloatArray | None:
+            each = partial(row_steps_s, tried[0])
+            return better_copies(program, architecture, batch, tried, step_s, each)
+
+        choices = [_searched(faster, same_units, price) for same_units in choices]
     by_unit = [_fastest(same_units, price) for same_units in choices]
     return _totals(program, architecture, _cheapest(by_unit, price), batch)
 
 
-@dataclass(frozen=True, slots=True)
-class _Priced:
-    """One mapping, priced for all configurations."""
-
-    mapping: Mapping
-    costs: TaskCosts
-    timeline: Timeline
-    kept: Memory
-    state: AlgorithmState
-    fits: BoolArray
-    dynamic_j: FloatArray
-
-    def row(self, row: int, mapping: Mapping) -> _Priced:
-        """The row of one `mapping` alone, of those that were priced side by side."""
-        own = {field.name: row_of(getattr(self, field.name), row) for field in fields(self)[1:]}
-        return _Priced(mapping, **own)
-
-
-def _price(
-    program: Program,
-    architecture: Architecture,
-    mapping: Mapping,
-    parts: tuple[Segments, IntArray | None],
-    batch: FloatArray,
-    hop_m: Scalar,
-) -> _Priced:
-    """`parts` are the segments and, if arrays are written anew in the step, the phase of each task."""
-    segments, phase = parts
-    pipelined = architecture.schedule.mode == "pipelined"
-    uncapped = task_costs(program, architecture, mapping, batch, hop_m)
-    uncapped = spread_over_minibatches(uncapped, program, architecture.schedule.accumulate)
-    gating = architecture.chip.power_gating
-    wake_s = 0.0 if gating is None else gating.wake_s
-    anew = None
-    if phase is not None:
-        anew = writing(program, architecture, mapping, segments, phase)
-
-    def timed(costs: TaskCosts) -> Timeline:
-        return schedule(
-            program,
-            costs,
-            segments,
-            batch,
-            pipelined=pipelined,
-            wake_s=wake_s,
-            writing=anew,
-            blocks=architecture.schedule.row_blocks,
-        )
-
-    def finished(costs: TaskCosts, spread: ChipSpread | None) -> TaskCosts:
-        costs = over_chips(costs, program, architecture, spread)
-        if mapping.array_of is not None:
-            costs = replace(costs, array_of=mapping.array_of)
-        costs = with_power_caps(costs, program, architecture, mapping)
-        return (
-            costs if phase is None else with_writing(costs, program, architecture, mapping, hop_m)
-        )
-
-    spread: ChipSpread | None = None
-    for other in ways_of_cutting(program, architecture, mapping, uncapped):
-        if spread is None:
-            spread = other
-            continue
-        ways = [timed(finished(uncapped, way)).makespan_s for way in (spread, other)]
-        spread = spread.where(ways[0] <= ways[1], other)
-    costs = finished(uncapped, spread)
-    timeline = timed(costs)
-    kept = memory(program, architecture, timeline, batch, mapping.chips)
-    state = algorithm_state(program, architecture, mapping, kept)
-    moved = add_spills(uncapped, architecture, kept)
-    moved = add_state_traffic(moved, architecture, state)
-    if moved is not uncapped:
-        costs = finished(moved, spread)
-        timeline = timed(costs)
-    return _Priced(
-        mapping,
-        costs,
-        timeline,
-        kept,
-        state,
-        fits(architecture, mapping),
-        _dynamic_j(program, costs, batch),
-    )
-
-
-def _dynamic_j(program: Program, costs: TaskCosts, batch: FloatArray) -> FloatArray:
-    """Energy of a step that tasks ask for, [C]."""
-    repeats = np.where(program.per_step[None, :], 1.0, batch)
-    parts = [(energy * repeats).sum(axis=1) for energy in costs.energy_j.values()]
-    return np.asarray(np.sum(parts, axis=0))
-
-
-def _fastest(choices: list[_Priced], price: Callable[[Mapping], _Priced]) -> _Priced:
+def _fastest(choices: list[Priced], price: Callable[[Mapping], Priced]) -> Priced:
     """Of several numbers of copies, the fastest that fits for each configuration."""
     cost = [np.where(c.fits, c.timeline.makespan_s, np.inf) for c in choices]
     return _best(choices, cost, price)
@@ -232,21 +149,17 @@ def _fastest(choices: list[_Priced], price: Callable[[Mapping], _Priced]) -> _Pr
 
 def _with_copies(
     choose: Callable[[CopiesPriced], FloatArray],
-    choices: list[_Priced],
-    price: Callable[[Mapping], _Priced],
-) -> list[_Priced]:
+    choices: list[Priced],
+    price: Callable[[Mapping], Priced],
+) -> list[Priced]:
     """The choices, and the copies that `choose` makes of the fastest where one chip holds all at once.
 
     The first of the choices has one copy of each matrix.
     """
-    one = choices[0].mapping
-    alone = one.chips == 1
-    if one.round_of is not None:
-        alone = alone & (one.round_of <= 0).all(axis=1)
+    one, alone = choices[0].mapping, on_one_chip(choices[0].mapping)
     if not alone.any():
         return choices
-    times = np.stack([np.where(c.fits, c.timeline.makespan_s, np.inf) for c in choices])
-    best, rows = times.argmin(axis=0), np.arange(times.shape[1])
+    best, rows = _step_s(choices).argmin(axis=0), np.arange(alone.size)
     copies = np.stack([c.mapping.copies for c in choices])[best, rows]
     array_s = np.stack([c.costs.array_s for c in choices])[best, rows]
     found = choose(CopiesPriced(one, choices[0].costs, copies, array_s))
@@ -256,15 +169,32 @@ def _with_copies(
     return [*choices, price(replace(one, copies=found))]
 
 
-def _cheapest(choices: list[_Priced], price: Callable[[Mapping], _Priced]) -> _Priced:
+def _searched(
+    find: Callable[[list[Mapping], FloatArray], FloatArray | None],
+    choices: list[Priced],
+    price: Callable[[Mapping], Priced],
+) -> list[Priced]:
+    """The choices, and the copies that `find` finds beside them."""
+    found = find([choice.mapping for choice in choices], _step_s(choices))
+    if found is None:
+        return choices
+    return [*choices, price(replace(choices[0].mapping, copies=found))]
+
+
+def _step_s(choices: list[Priced]) -> FloatArray:
+    """The step of each of K choices, infinite where it does not fit, [K, C]."""
+    return np.stack([np.where(c.fits, c.timeline.makespan_s, np.inf) for c in choices])
+
+
+def _cheapest(choices: list[Priced], price: Callable[[Mapping], Priced]) -> Priced:
     """Of several units for grouped matrices, the least dynamic energy times time that fits."""
     cost = [np.where(c.fits, c.dynamic_j * c.timeline.makespan_s, np.inf) for c in choices]
     return _best(choices, cost, price)
 
 
 def _best(
-    choices: list[_Priced], cost: list[FloatArray], price: Callable[[Mapping], _Priced]
-) -> _Priced:
+    choices: list[Priced], cost: list[FloatArray], price: Callable[[Mapping], Priced]
+) -> Priced:
     """The choice of least cost for each configuration; priced again if configurations differ."""
     best = np.argmin(np.stack(cost), axis=0)
     if (best == best[0]).all():
@@ -294,14 +224,14 @@ def _staleness(
             continue
         if policy.mode == "sequential":  # a sample ends its segment before the next begins it
             continue
-        interval = timeline.bottleneck_s[:, segment[read]]
+        interval = timeline.interval_s[:, segment[read]]
         gap = timeline.finish_s[:, update] - timeline.finish_s[:, read]
         worst = np.maximum(worst, np.minimum(np.ceil(gap / interval), batch[:, 0] - 1.0))
     return worst
 
 
 def _totals(
-    program: Program, architecture: Architecture, chosen: _Priced, batch: FloatArray
+    program: Program, architecture: Architecture, chosen: Priced, batch: FloatArray
 ) -> Estimate:
     timeline, mapping = chosen.timeline, chosen.mapping
     areas = _areas(architecture, mapping.chips)
@@ -309,7 +239,7 @@ def _totals(
     again = recalibration(architecture, mapping, timeline.makespan_s)
     energy_j = again.added_to(chosen.costs.energy_j, program)
     costs = replace(chosen.costs, energy_j=energy_j)
-    dynamic_j = _dynamic_j(program, costs, batch)
+    asked_j = dynamic_j(program, costs, batch)
     step_s = timeline.makespan_s + again.seconds
     pulses = pulses_by_role(architecture, program, mapping, batch)
     if mapping.round_of is not None:
@@ -329,13 +259,14 @@ def _totals(
         arrays_available=available,
         fits=chosen.fits,
         step_latency_s=step_s,
-        step_energy_j=dynamic_j + sum(static.values()),
-        dynamic_energy_j=dynamic_j,
+        step_energy_j=asked_j + sum(static.values()),
+        dynamic_energy_j=asked_j,
         static_power_w={name: j / step_s for name, j in static.items()},
         area_by_component_m2=areas,
         area_m2=np.asarray(sum(areas.values())),
         stored_bits=chosen.kept.stored_bits,
         spilled_share=chosen.kept.spilled_share,
+        largest_bits=chosen.largest_bits,
         waiting_bits=waiting_bits(program, architecture, mapping),
         staleness_samples=_staleness(architecture, program, timeline, batch),
         pulses_per_step=np.maximum.reduce(list(pulses.values())),

@@ -27,7 +27,8 @@ class Memory:
     fit on the chip, `traffic_bits` [C, T] what each task would write and read per sample if all of
     it were off the chip.  `minibatch_bits` [C] is the part of `stored_bits` that is kept for every
     sample of the minibatch, `sample_bits` [C, S] what each sample on its way through a segment keeps
-    besides.
+    besides.  `capacity_bits` [C] is what the buffers of all chips hold, `samples` [C] how many samples
+    are on their way at once.
     """
 
     stored_bits: FloatArray
@@ -35,6 +36,8 @@ class Memory:
     traffic_bits: FloatArray
     minibatch_bits: FloatArray
     sample_bits: FloatArray
+    capacity_bits: FloatArray
+    samples: FloatArray
 
 
 def memory(
@@ -57,7 +60,8 @@ def memory(
     stored = (tensors * np.where(crossing[None, :], kept_tensors, live)).sum(axis=1)
     stored = stored + (waiting * kept_outputs).sum(axis=1)
     capacity = np.asarray(architecture.activation_buffer.capacity_bit, dtype=np.float64)
-    excess = np.maximum(stored - np.broadcast_to(capacity, batch.shape)[:, 0] * chips, 0.0)
+    capacity = np.asarray(np.broadcast_to(capacity, batch.shape)[:, 0] * chips)
+    excess = np.maximum(stored - capacity, 0.0)
     traffic = 2.0 * waiting
     rows = np.arange(batch.shape[0])[:, None]
     np.add.at(traffic, (rows, saved.writer[None, :]), tensors)
@@ -72,6 +76,8 @@ def memory(
         minibatch_bits=(tensors * crossing[None, :] * kept_tensors).sum(axis=1)
         + (waiting * kept_outputs).sum(axis=1),
         sample_bits=own,
+        capacity_bits=capacity,
+        samples=live[:, 0],
     )
 
 
@@ -101,12 +107,17 @@ def queue_edges(program: Program, segments: Segments) -> BoolArray:
 
     What passes there waits in queues, which `memory` does not count.
     """
-    source, target = program.edge_from, program.edge_to
+    source = program.edge_from
     kept = np.zeros(program.size, dtype=bool)
     kept[program.saved.writer[program.saved.values > 0]] = True
     stored = (kept & program.of_kind(TaskKind.FORWARD)) | _waiting_outputs(program, segments)
-    inside = segments.segment[source] == segments.segment[target]
-    return np.asarray(inside & _passed_on(program) & ~stored[source])
+    return np.asarray(passing_edges(program, segments) & ~stored[source])
+
+
+def passing_edges(program: Program, segments: Segments) -> BoolArray:
+    """Edges over which a task takes an output of its segment, other than as a saved tensor, [E]."""
+    inside = segments.segment[program.edge_from] == segments.segment[program.edge_to]
+    return np.asarray(inside & _passed_on(program))
 
 
 def _passed_on(program: Program) -> BoolArray:
@@ -127,7 +138,13 @@ def add_spills(costs: TaskCosts, architecture: Architecture, kept: Memory) -> Ta
     """
     if not kept.spilled_share.any():
         return costs
-    traffic = kept.traffic_bits * kept.spilled_share[:, None]
+    return add_dram_traffic(costs, architecture, kept.traffic_bits * kept.spilled_share[:, None])
+
+
+def add_dram_traffic(
+    costs: TaskCosts, architecture: Architecture, traffic: FloatArray
+) -> TaskCosts:
+    """The costs with `traffic` [C, T] bits per sample to and from DRAM, beside the computation."""
     traffic_s = traffic / architecture.dram.bandwidth_bit_per_s
     if costs.chips is not None:
         traffic_s = traffic_s / costs.chips.count

@@ -109,17 +109,14 @@ def _use_mesh(
 ) -> None:
     """Multicast to the tiles that need an input, reduction from those that make an output."""
     mesh, columns = architecture.mesh, flow.columns
-    other_side = flow.errors + flow.outputs
-    bit_hops = flow.inputs * mesh.spread_hops(flow.into)
-    bit_hops = bit_hops + other_side * mesh.spread_hops(flow.out_of)
+    bit_hops = _bit_hops(architecture, flow)
     matrices = program.matrix[columns]
     # Beside those that hold a weight for reads or updates, other arrays take in no vectors.
     weights = mapping.arrays_per_copy / arrays_per_weight(architecture)
     arrays = pick(weights * mapping.copies, mapping, matrices)
     ports = np.ceil(arrays / architecture.tile.arrays)
     hops = _hops_waited(program, architecture, flow)
-    through_ports = flow.inputs * flow.into + other_side * flow.out_of
-    build.latency[:, columns] += mesh.latency_s(through_ports, hops, ports)
+    build.latency[:, columns] += mesh.latency_s(_through_ports(flow), hops, ports)
     build.shared["mesh"][:, columns] += mesh.occupancy_s(bit_hops)
     build.add_energy("mesh", columns, mesh.energy_j(bit_hops, build.hop_m))
 
@@ -145,6 +142,42 @@ def mean_distance_latency_s(
         hops = _hops_waited(program, architecture, flow)
         found[:, columns] = moving * hops * architecture.mesh.hop_latency_s
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class MeshUse:
+    """What one copy of each matrix asks of the mesh, [C, T] seconds per sample.
+
+    `port_s` is what the data of a task take through a single port of a tile, `links_s` what they take of
+    all links.
+    """
+
+    port_s: FloatArray
+    links_s: FloatArray
+
+
+def mesh_use(program: Program, architecture: Architecture, one: Mapping) -> MeshUse:
+    """The mesh as each task of `one`, a mapping of one copy of each matrix, uses it."""
+    shape = (one.copies.shape[0], program.size)
+    found = MeshUse(np.zeros(shape), np.zeros(shape))
+    columns, mesh = _weight_tasks(program), architecture.mesh
+    if columns.size:
+        flow = _flow(program, architecture, one, columns)
+        found.port_s[:, columns] = mesh.latency_s(_through_ports(flow), 0.0, 1.0)
+        found.links_s[:, columns] = mesh.occupancy_s(_bit_hops(architecture, flow))
+    return found
+
+
+def _bit_hops(architecture: Architecture, flow: _Flow) -> FloatArray:
+    """Bits times hops of each task, [C, len(columns)]."""
+    mesh = architecture.mesh
+    bit_hops = flow.inputs * mesh.spread_hops(flow.into)
+    return np.asarray(bit_hops + (flow.errors + flow.outputs) * mesh.spread_hops(flow.out_of))
+
+
+def _through_ports(flow: _Flow) -> FloatArray:
+    """Bits of each task through the ports of its tiles, [C, len(columns)]."""
+    return np.asarray(flow.inputs * flow.into + (flow.errors + flow.outputs) * flow.out_of)
 
 
 def _weight_tasks(program: Program) -> IntArray:

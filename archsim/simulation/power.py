@@ -64,7 +64,7 @@ def with_power_caps(
     for name, cap_w in caps.items():
         held_s = _held_s(slowed) * (spent[name] > 0)
         share = np.divide(spent[name] / cap_w, held_s, out=np.zeros_like(held_s), where=held_s > 0)
-        power[name] = PowerDraw(np.minimum(share, 1.0), held_s)
+        power[name] = PowerDraw(np.minimum(share, 1.0), held_s, cap_w)
     return replace(slowed, power=power)
 
 

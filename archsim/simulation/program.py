@@ -79,8 +79,9 @@ class Program:
 
     `kind` and `op_kind` are names per task; `matrix` is -1 for tasks without a weight matrix.
     `work` is [T, 8] in the order of `OPERATIONS`.  `edge_from` / `edge_to` are the dependences of
-    one sample, of which `edge_data` carry data (the others only order).  `barrier` tasks need the whole minibatch; `per_step` tasks happen once per
-    minibatch.  `image` says which tasks make an image row by row.  `table_share` is the share of embedding tables among the parameters that a digital
+    one sample, of which `edge_data` carry data (the others only order).  `per_step` tasks happen once per
+    minibatch.  `barrier` tasks happen for every sample, and need the whole minibatch: what happens once
+    comes after all samples anyway, and stops none on its way.  `image` says which tasks make an image row by row.  `table_share` is the share of embedding tables among the parameters that a digital
     optimizer updates.  The last M tasks keep the copies of each matrix equal (and step the weights of
     matrices that are held digitally).
     """
@@ -206,7 +207,7 @@ def lower(training: TrainingGraph) -> Program:
         input_elements=column([float(t.input_elements) for t in tasks]),
         output_elements=column([float(t.output_elements) for t in tasks]),
         host_elements=column(_host_elements(workload, tasks)),
-        barrier=np.array([t.batch_barrier for t in tasks] + [False] * extra),
+        barrier=np.array([t.batch_barrier and not t.per_step for t in tasks] + [False] * extra),
         per_step=np.array([t.per_step for t in tasks] + [True] * extra),
         edge_from=np.array([a for a, _ in edges], dtype=np.intp),
         edge_to=np.array([b for _, b in edges], dtype=np.intp),

@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from archsim.fields import FloatArray
 from archsim.mapping import Mapping
 from archsim.simulation.analytic import Segments
 from archsim.simulation.chip_spread import ChipSpread
 from archsim.simulation.converter_sharing import ConverterSharing
+from archsim.simulation.program import IntArray
 
 Value = TypeVar("Value")
 
@@ -34,6 +36,30 @@ def side_by_side(mappings: Sequence[Mapping]) -> Mapping:
         chips=rows("chips"),
         array_of=rows("array_of"),
         round_of=rows("round_of"),
+    )
+
+
+def with_copies(one: Mapping, copies: FloatArray, rows: IntArray) -> Mapping:
+    """The configurations `rows` [R] of a mapping, which may be there several times, with `copies` [R, M]."""
+
+    def own(value: Any) -> Any:
+        wide = isinstance(value, np.ndarray) and value.ndim > 1 and value.shape[0] > 1
+        return value[rows] if wide else value
+
+    place = replace(
+        one.place, **{f.name: own(getattr(one.place, f.name)) for f in fields(one.place)}
+    )
+    return replace(
+        one,
+        place=place,
+        arrays_per_copy=own(one.arrays_per_copy),
+        copies=copies,
+        on_array=np.asarray(one.on_array[rows]),
+        cell_utilisation=own(one.cell_utilisation),
+        chips=one.chips[rows],
+        array_of=own(one.array_of),
+        round_of=own(one.round_of),
+        stages=None,
     )
 
 

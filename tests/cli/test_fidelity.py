@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -108,3 +109,13 @@ def test_ctrl_c_while_simulating_ends_the_bar_and_leaves_nothing(tmp_path: Path)
     assert seen.rstrip().endswith(b"interrupted")
     assert b"Traceback" not in seen
     assert list(tmp_path.iterdir()) == []
+
+
+def test_more_chips_than_are_simulated_are_refused_with_what_to_do(archsim_here: Runner) -> None:
+    found = archsim_here(
+        *("run", "gpt3-175b", "--arch", "protonic_256_system", "--fidelity", "cycle")
+    )
+    assert (found.code, found.out) == (2, "")
+    assert re.search(
+        r"at most 256 chips, and the network needs [\d,]+\. Use the analytic fidelity\.", found.err
+    )

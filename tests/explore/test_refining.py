@@ -13,26 +13,28 @@ from archsim.config.loading import Loaded, load
 from archsim.config.overriding import override
 from archsim.explore.headline import Goal
 from archsim.explore.limits import parse_limit
+from archsim.explore.points import Points
 from archsim.explore.refining import Asked, refine
 from archsim.explore.space import Axis
 from archsim.explore.study import StudyFidelity
-from archsim.explore.sweep import Points, SweepWorkload, sweep
+from archsim.explore.sweep import SweepWorkload, sweep
 from archsim.resources import data_folder
 from archsim.result.evaluate import evaluate
-from archsim.simulation.cycle import run as cycle_run
+from archsim.simulation.cycle import settling
 from archsim.simulation.program import lower
 from archsim.workload.training import TrainingGraph, training_graph
 from tests.closeness import close
 
 BASE: Loaded[Architecture] = load("protonic_256", Architecture, data_folder("arch_configs"))
 OBJECTIVES = {"step_latency_s": Goal.MIN, "area_m2": Goal.MIN}
-# Buffers and links that the analytic estimate takes lightly, among others that it does not.
+# Slow links, which the analytic estimate takes lightly, among others.
 AXES = [
     Axis("array.rows", (64, 128)),
     Axis("mesh.link", ("1 GB/s", "64 GB/s")),
     Axis("activation_buffer.capacity", ("64 KiB", "32 MiB")),
 ]
-CYCLE = StudyFidelity(pareto="cycle")
+# Of so small a batch a pipeline is up to 6 % faster than its estimate.
+CYCLE = StudyFidelity(pareto="cycle", near=0.1)
 
 
 def graph_of(name: str) -> TrainingGraph:
@@ -65,8 +67,9 @@ def test_every_point_on_the_front_costs_what_a_cycle_run_says() -> None:
     assert after.pareto.any()
     assert (after.cycle | ~after.pareto).all()
     assert 0 < after.cycle.sum() < len(after.settings)
-    # Small buffers save area, and look as fast to the analytic estimate.
-    assert (before.pareto & ~after.pareto).any()
+    # Simulating changes what the front costs.
+    late = after.columns["step_latency_s"] / before.columns["step_latency_s"]
+    assert np.abs(late[after.pareto] - 1.0).max() > 0.01
     for point, settings in enumerate(after.settings):
         if not after.cycle[point]:
             for name, values in after.columns.items():
@@ -83,20 +86,27 @@ def test_the_front_is_that_of_simulating_everything() -> None:
     every = everything()
     some = refine(analytic(asked()), asked(), CYCLE)
     assert every.cycle.all()
-    faster = every.columns["step_latency_s"] < 0.95 * analytic(asked()).columns["step_latency_s"]
+    estimate_s = analytic(asked()).columns["step_latency_s"]
+    faster = every.columns["step_latency_s"] < (1.0 - CYCLE.near) * estimate_s
     assert not faster.any()
     assert some.pareto.tolist() == every.pareto.tolist()
 
 
 def test_limits_are_judged_by_the_simulated_numbers() -> None:
     """A bound that an estimate keeps and its simulation breaks takes the point off the front."""
-    tiny = {"array.rows": 128, "mesh.link": "64 GB/s", "activation_buffer.capacity": "64 KiB"}
-    before = analytic(asked())
+    # With slow links only; the smallest chip of all is on the front whatever its step takes.
+    slow = [Axis("mesh.link", ("1 GB/s",)) if a.path == "mesh.link" else a for a in AXES]
+
+    def priced(want: Asked) -> Points:
+        return sweep(want.base, slow, want.workloads, want.limits, want.objectives)
+
+    tiny = {"array.rows": 64, "mesh.link": "1 GB/s", "activation_buffer.capacity": "64 KiB"}
+    before = priced(asked())
     point = before.settings.index(tiny)
-    simulated = everything().columns["step_latency_s"]
+    simulated = refine(before, asked(), StudyFidelity(all="cycle")).columns["step_latency_s"]
     between = 0.5 * (before.columns["step_latency_s"] + simulated)[point]
     limited = asked((f"step_latency_s <= {float(between)!r} s",))
-    estimated = analytic(limited)
+    estimated = priced(limited)
     assert estimated.feasible[point]
     found = refine(estimated, limited, CYCLE)
     assert found.cycle[point]
@@ -107,7 +117,7 @@ def test_a_point_that_the_cycle_fidelity_refuses_keeps_its_estimate(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Once per point, with the reason; the sweep ends."""
-    monkeypatch.setattr(cycle_run, "MOST_TASKS", 10)
+    monkeypatch.setattr(settling, "MOST_TASKS", 10)
     before = analytic(asked())
     after = refine(before, asked(), CYCLE)
     assert not after.cycle.any()

@@ -253,6 +253,10 @@ def test_the_shown_number_has_an_engineering_magnitude(value: float, digits: int
         (300, "1/s", "300 1/s"),
         (math.inf, "s", "inf s"),
         (1500, "", "1.5 k"),
+        (1, "B", "1 B"),
+        (0.125, "B", "1 bit"),
+        (-0.5, "B", "-4 bit"),
+        (0.0, "B", "0 B"),
     ],
 )
 def test_shown_forms(value: float, unit: str, text: str) -> None:

@@ -178,6 +178,16 @@ def test_a_transfer_over_a_link_takes_its_latency_and_its_bits(name: str) -> Non
     assert joules[2] == close(2 * joules[1])
 
 
+@pytest.mark.parametrize("path", ["tile.buffer", "activation_buffer", "dram"])
+def test_no_memory_is_larger_than_any_chip_has(path: str) -> None:
+    """A slip of the unit is refused; a pebibyte is not."""
+    key = f"{path}.capacity"
+    override(PROTONIC, {key: "1024 TiB"})
+    for wrong in ("1025 TiB", "1e30 KiB"):
+        with pytest.raises(InputError, match=f"found '{wrong}', expected .* at most 9.01 Pbit"):
+            override(PROTONIC, {key: wrong})
+
+
 def test_a_memory_is_one_file_outside_the_package(tmp_path: Path) -> None:
     (tmp_path / "cache.yaml").write_text("kind: sram\ncapacity: 16 KiB\nnode: 28 nm\n")
     (tmp_path / "slow.yaml").write_text(

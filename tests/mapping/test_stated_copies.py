@@ -27,6 +27,14 @@ def test_the_first_entry_that_matches_counts_and_others_keep_one() -> None:
     np.testing.assert_array_equal(found, [3, 2, 1])
 
 
+def test_a_name_means_its_matrix_even_where_it_reads_as_a_pattern() -> None:
+    """The matrices of recurrent cells are called so; what is no name is a pattern still."""
+    names = ("r[h]", "rh", "w[zr]", "[h]")
+    np.testing.assert_array_equal(stated_copies(stated(("r[h]", 3)), names), [3, 1, 1, 1])
+    np.testing.assert_array_equal(stated_copies(stated(("[rw]*", 2)), names), [2, 2, 2, 1])
+    np.testing.assert_array_equal(stated_copies(stated(("r[gh]", 5)), names), [1, 5, 1, 1])
+
+
 def test_a_pattern_without_a_matrix_is_refused_with_the_nearest() -> None:
     with pytest.raises(InputError, match=r"Did you mean 'conv1\.weight'"):
         stated_copies(stated(("conv1.weigth", 3)), ("conv1.weight", "fc.weight"))

@@ -152,6 +152,15 @@ def cycle_parts(step_latency_s: float) -> Result:
                     for name, share in {**shares, "drained": 0.01}.items()
                 },
             },
+            "utilisation": {
+                "units": {"vector_unit": 0.21, "dram": 0.02},
+                "arrays": {array.partition(":")[2]: 0.93, "fc.weight": 0.3},
+                "mesh_links": {
+                    "busiest": {"mesh:1,0->0,0": 0.25, "mesh:0,0->0,1": 0.2},
+                    "others": 7,
+                    "others_mean": 0.04,
+                },
+            },
             "critical_path": {
                 "steps": 20_000,
                 "waited_for_s": {

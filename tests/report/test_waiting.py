@@ -21,6 +21,22 @@ def test_stalls_that_do_not_happen_are_left_out(result: Result) -> None:
     assert found.resource == "arrays of layer1/layer1.0/conv2/Conv.weight"
 
 
+def test_the_busiest_resources_come_first_whatever_they_are(result: Result) -> None:
+    """Arrays, units and links in one order; links without a name are counted."""
+    found = waiting(result)
+    assert found is not None
+    names = [line.name for line in found.busy]
+    assert names[0] == "arrays of layer1/layer1.0/conv2/Conv.weight"
+    assert names[1:4] == ["arrays of fc.weight", "mesh link 1,0→0,0", "Vector unit"]
+    assert names[-1] == "7 more links of the mesh"
+    assert "4" in found.busy[-1].share
+    assert "How long resources work" in render_html(result, [])
+    del result["cycle"]["utilisation"]
+    older = waiting(result)
+    assert older is not None
+    assert older.busy == ()
+
+
 def test_steps_say_what_they_waited_for(result: Result) -> None:
     found = waiting(result)
     assert found is not None

@@ -14,7 +14,7 @@ from tests.closeness import close
 from tests.networks import Layer
 from tests.result.test_result import LOADED, evaluated
 from tests.simulation.architectures import changed
-from tests.simulation.test_laws import program_of
+from tests.simulation.test_laws import PROTONIC, program_of
 from tests.simulation.test_rounds_of_writing import PAIRS, SMALL
 
 # Six matrices of 64 x 64 that all leave the arrays, at 32 bits.
@@ -53,6 +53,14 @@ def test_activations_have_what_weights_of_other_rounds_leave() -> None:
         check(most + 1)
     assert beyond_memory(estimate(program, [tree], [most]), [tree]).tolist() == [False]
     assert beyond_memory(estimate(program, [tree], [most + 1]), [tree]).tolist() == [True]
+
+
+def test_a_single_sample_is_not_told_to_be_fewer() -> None:
+    """What remains is more memory; and what is less than a byte is told in bits."""
+    tree = changed(PROTONIC, dram__capacity_bit=1.0, activation_buffer__capacity_bit=2.0)
+    with pytest.raises(InputError, match="hold 3 bit") as caught:
+        check_memory(tree, estimate(program_of(PAIRS), [tree], [1]))
+    assert caught.value.remedy == "Enlarge dram.capacity."
 
 
 def test_no_weights_wait_where_all_are_on_the_arrays() -> None:

@@ -105,7 +105,9 @@ def test_equal_updates_under_a_cap_follow_each_other_in_both_fidelities(at_once:
     held_s[0, updates] = 3e-9
     share[0, updates] = 1.0 / at_once
     shared = dict.fromkeys(SHARED_RESOURCES, zero)
-    costs = TaskCosts(held_s, zero, held_s, shared, {}, {UPDATE_POWER: PowerDraw(share, held_s)})
+    costs = TaskCosts(
+        held_s, zero, held_s, shared, {}, {UPDATE_POWER: PowerDraw(share, held_s, 1.0)}
+    )
     samples = 12
     segments = segment_tasks(program, batch_barriers=False, deferred=True)
     batch = np.array([[float(samples)]])

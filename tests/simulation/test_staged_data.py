@@ -57,8 +57,12 @@ def test_both_fidelities_wait_for_staged_data() -> None:
 
 
 def test_spilled_data_lengthen_a_staged_task_by_all_of_their_time() -> None:
-    small = {"activation_buffer__capacity_bit": 1.0}
-    kept, spilled = priced(schedule__data="staged"), priced(schedule__data="staged", **small)
+    # A single output that does not fit would wait for DRAM besides.
+    small = {"activation_buffer__capacity_bit": 1.0, "dram__latency_s": 0.0}
+    kept, spilled = (
+        priced(schedule__data="staged", dram__latency_s=0.0),
+        priced(schedule__data="staged", **small),
+    )
     dram = spilled.costs.shared_s["dram"] - kept.costs.shared_s["dram"]
     before, after = (stream_s(e.costs.shared_s) for e in (kept, spilled))
     waited = spilled.costs.transfer_s - kept.costs.transfer_s

@@ -9,8 +9,9 @@ from pydantic import Discriminator, model_validator
 
 from archsim.fields import Component, Quantity, Scalar
 from archsim.hardware.memory import sram
+from archsim.hardware.memory.dram import LARGEST_MEMORY_BIT
 
-_Capacity = Quantity("bit", above=0)
+_Capacity = Quantity("bit", above=0, maximum=LARGEST_MEMORY_BIT)
 
 
 class OnChipMemory(Component):

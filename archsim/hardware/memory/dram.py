@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from archsim.fields import Component, Quantity, Scalar
+
+# 1 PiB: no chip has such a memory, in or beside it; what asks for more is a slip of the unit.
+LARGEST_MEMORY_BIT: Final = 8.0 * 2**50
 
 
 class Dram(Component):
@@ -12,7 +15,7 @@ class Dram(Component):
 
     name: str = ""
     description: str = ""
-    capacity_bit: Annotated[Scalar, Quantity("bit", above=0)]
+    capacity_bit: Annotated[Scalar, Quantity("bit", above=0, maximum=LARGEST_MEMORY_BIT)]
     energy_j_per_bit: Annotated[Scalar, Quantity("J/bit", minimum=0, maximum=1e-8)]
     bandwidth_bit_per_s: Annotated[Scalar, Quantity("bit/s", above=0)]
     latency_s: Annotated[Scalar, Quantity("s", minimum=0, maximum=1e-3)]

@@ -42,7 +42,7 @@ def on_own_chips(costs: TaskCosts) -> TaskCosts:
     power: dict[str, PowerDraw] = {}
     for name, draw in costs.power.items():
         for own, held_s in _units(spread, name, draw.held_s[0]).items():
-            power[own] = PowerDraw(draw.share * (held_s > 0), held_s)
+            power[own] = replace(draw, share=draw.share * (held_s > 0), held_s=held_s)
     return replace(costs, shared_s=shared, power=power)
 
 

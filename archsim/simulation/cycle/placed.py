@@ -17,6 +17,7 @@ from archsim.simulation.cycle.links import MESH, LinkTimes, contending, link_nam
 from archsim.simulation.estimate import Estimate
 from archsim.simulation.mesh_routes import MeshRoutes, in_rounds, mesh_routes
 from archsim.simulation.movement import mean_distance_latency_s
+from archsim.simulation.program import IntArray
 from archsim.simulation.rounds import weight_bits
 from archsim.simulation.transfers import TRANSFER_MESH
 from archsim.simulation.weight_ways import WeightWays, weight_ways
@@ -112,13 +113,53 @@ def place_on_mesh(priced: Estimate, architecture: Architecture) -> PlacedMesh | 
     return _on_several(priced, architecture, spread)
 
 
+def placed_alike(
+    placed: PlacedMesh | PlacedChips, priced: Estimate, architecture: Architecture, tasks: IntArray
+) -> PlacedMesh | PlacedChips:
+    """The mesh that is `placed` for a step, with the data of a part of it.
+
+    `priced` is that part, without rounds of writing: task i of its program is number `tasks[i]` of the
+    step's, [T].  What happens once per step sends nothing.
+    """
+    if isinstance(placed, PlacedMesh):
+        return _over_one(priced, architecture, _routes_of(placed.routes, priced, tasks))
+    found = tuple(_routes_of(chip.routes, priced, tasks) for chip in placed.chips)
+    return _over_several(priced, architecture, found)
+
+
+def _routes_of(routes: MeshRoutes, part: Estimate, tasks: IntArray) -> MeshRoutes:
+    """The routes of the step's `tasks` [T], which are those of `part`, numbered as there."""
+    once = part.program.per_step
+    number = np.full(routes.depth.size, -1)
+    number[tasks[~once]] = np.flatnonzero(~once)
+    kept = np.flatnonzero(number[routes.task] >= 0)
+    return replace(
+        routes,
+        task=number[routes.task[kept]],
+        link=routes.link[kept],
+        bits=routes.bits[kept],
+        depth=routes.depth[tasks],
+        transfer_bit_hops=np.where(once, 0.0, routes.transfer_bit_hops[tasks]),
+    )
+
+
 def _on_one(priced: Estimate, architecture: Architecture) -> PlacedMesh:
-    program, mapping, samples = priced.program, priced.mapping, int(priced.batch[0])
-    once, rate = _once(priced), lone(architecture.mesh.link_bit_per_s)
-    routes = mesh_routes(program, architecture, mapping, samples)
+    program, mapping = priced.program, priced.mapping
+    routes = mesh_routes(program, architecture, mapping, int(priced.batch[0]))
     weights = None
     if in_rounds(mapping):
         weights = weight_ways(program, architecture, mapping, routes)
+    return _over_one(priced, architecture, routes, weights)
+
+
+def _over_one(
+    priced: Estimate,
+    architecture: Architecture,
+    routes: MeshRoutes,
+    weights: WeightWays | None = None,
+) -> PlacedMesh:
+    program, mapping, samples = priced.program, priced.mapping, int(priced.batch[0])
+    once, rate = _once(priced), lone(architecture.mesh.link_bit_per_s)
     costs = _with_ways(priced, architecture, (routes,), weights)
     slower = slower_than_links(priced, costs)
     if weights is None:
@@ -150,9 +191,16 @@ def _and_weights(routes: MeshRoutes, weights: WeightWays) -> MeshRoutes:
 
 
 def _on_several(priced: Estimate, architecture: Architecture, spread: ChipSpread) -> PlacedChips:
-    samples, chips = int(priced.batch[0]), int(priced.mapping.chips[0])
-    once, rate = _once(priced), lone(architecture.mesh.link_bit_per_s)
+    samples = int(priced.batch[0])
     found = chip_routes(priced.program, architecture, priced.mapping, samples, spread)
+    return _over_several(priced, architecture, found)
+
+
+def _over_several(
+    priced: Estimate, architecture: Architecture, found: tuple[MeshRoutes, ...]
+) -> PlacedChips:
+    samples, chips = int(priced.batch[0]), len(found)
+    once, rate = _once(priced), lone(architecture.mesh.link_bit_per_s)
     costs = _with_ways(priced, architecture, found)
     slower, side = slower_than_links(priced, costs), int(lone(architecture.mesh.side))
     of_chip = [contending(link_times(r, rate, once), slower, samples, chips) for r in found]

@@ -8,33 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsim.architecture import Architecture
-from archsim.errors import InputError
-from archsim.fields import lone
+from archsim.fields import stack
 from archsim.simulation.columns import TaskCosts
-from archsim.simulation.converter_sharing import on_own_sets
-from archsim.simulation.cycle.chips import on_own_chips
+from archsim.simulation.cycle.admission import admitted
 from archsim.simulation.cycle.delaying import without_idle_links
-from archsim.simulation.cycle.execution import Execution, Turns
-from archsim.simulation.cycle.fast import Progress, simulate_template
-from archsim.simulation.cycle.lowering import Lowered, lower_cycle
-from archsim.simulation.cycle.occupancy import queue_peak
+from archsim.simulation.cycle.execution import Execution
+from archsim.simulation.cycle.fast import Progress
+from archsim.simulation.cycle.lowering import Lowered
 from archsim.simulation.cycle.placed import PlacedChips, PlacedMesh, place_on_mesh
 from archsim.simulation.cycle.schedule import Schedule
-from archsim.simulation.cycle.space import (
-    Demand,
-    Peak,
-    Space,
-    demand,
-    first_space,
-    next_space,
-    with_spills,
-)
+from archsim.simulation.cycle.settling import Step
+from archsim.simulation.cycle.space import Demand, Peak, Space, demand, wanted_samples
 from archsim.simulation.cycle.tasks import Indices
 from archsim.simulation.cycle.turns import turns_of
 from archsim.simulation.estimate import Estimate
-
-# With their queues, causes and path they take about 2 GiB.
-MOST_TASKS = 5_000_000
+from archsim.simulation.round_trips import LARGE, with_round_trips, without_round_trips
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +31,9 @@ class CycleRun:
 
     `placed` is the mesh that its data travel on, None if they travel a mean distance; of its links
     only those that delay some task are resources of the schedule.  `costs` are those of the tasks,
-    with the spills that `space` says for what is `asked` of the activation buffer, and `peak` is the most that waits in queues at once.
+    with the spills that `space` says for what is `asked` of the activation buffer, and `peak` is the
+    most that waits in queues at once.  `wanted` is how many samples would be let into each segment if
+    the buffer had room for all.
     `schedule` has all instances: task t of sample s of the template is number `offsets[t] + s`.
     """
 
@@ -55,6 +45,7 @@ class CycleRun:
     space: Space
     peak: Peak
     placed: PlacedMesh | PlacedChips | None = None
+    wanted: tuple[int, ...] = ()
 
     @property
     def tick_s(self) -> float:
@@ -93,58 +84,47 @@ def simulate_step(
 
     Raises `InputError` for more tasks than are kept in memory.
     """
-    placed = place_on_mesh(priced, architecture)
+    return simulate_placed(priced, architecture, place_on_mesh(priced, architecture), progress)
+
+
+def simulate_placed(
+    priced: Estimate,
+    architecture: Architecture,
+    placed: PlacedMesh | PlacedChips | None,
+    progress: Progress | None = None,
+) -> CycleRun:
+    """As `simulate_step`, on a mesh that is `placed` already (None: data travel a mean distance)."""
     turns = turns_of(priced, architecture, placed)
     base = priced.costs if placed is None else placed.costs
     asked = demand(priced, architecture)
-    space: Space | None = first_space(priced, architecture, asked)
-    while space is not None:
-        used = space
-        costs = with_spills(base, priced, architecture, asked, used)
-        execution = _execution(priced, architecture, asked, used, turns)
-        lowered = lower_cycle(priced.program, on_own_chips(on_own_sets(costs)), execution)
-        _check_size(lowered)
-        found = simulate_template(lowered.template, progress=progress)
-        peak = queue_peak(found, lowered.program_task, asked)
-        space = next_space(asked, used, peak, priced.timeline.segments.segment)
-    found = without_idle_links(found)
-    lowered = replace(lowered, template=found.template)
-    return CycleRun(execution, lowered, found.schedule(), costs, asked, used, peak, placed)
-
-
-def _check_size(lowered: Lowered) -> None:
-    template = lowered.template
-    tasks = int(template.offsets[-1])
-    if tasks <= MOST_TASKS:
-        return
-    once = int(template.once.sum())
-    most = (MOST_TASKS - once) // (template.size - once)
-    raise InputError(
-        f"a step of {template.samples:,} samples has {tasks:,} tasks, and the cycle fidelity keeps at "
-        f"most {MOST_TASKS:,}",
-        remedy=f"Use a batch of at most {most:,}, after which the time per sample hardly changes, or "
-        "the analytic fidelity.",
+    chosen = admitted(Step(priced, architecture, base, asked, turns), progress)
+    wanted = wanted_samples(priced, architecture, asked)
+    # Outputs that are a large part of the buffer may pass through DRAM, too.
+    less = demand(priced, architecture, min(LARGE * asked.whole, asked.largest_bits))
+    if chosen.narrow(wanted) and not np.array_equal(less.passing, asked.passing):
+        passing = _passing(base, priced, architecture, asked, less)
+        other = admitted(Step(priced, architecture, passing, less, turns), progress)
+        if other.makespan_s < chosen.makespan_s:
+            chosen, asked = other, less
+    found = without_idle_links(chosen.found)
+    return CycleRun(
+        execution=chosen.execution,
+        lowered=replace(chosen.lowered, template=found.template),
+        schedule=found.schedule(),
+        costs=chosen.costs,
+        asked=asked,
+        space=chosen.space,
+        peak=chosen.peak,
+        placed=placed,
+        wanted=wanted_samples(priced, architecture, asked),
     )
 
 
-def _execution(
-    priced: Estimate,
-    architecture: Architecture,
-    asked: Demand,
-    space: Space,
-    turns: Turns | None,
-) -> Execution:
-    policy, gating = architecture.schedule, architecture.chip.power_gating
-    barriers = policy.batchnorm == "batch" and bool(priced.program.barrier.any())
-    return Execution(
-        samples=int(priced.batch[0]),
-        mode=policy.mode,
-        update=policy.update,
-        barriers=barriers,
-        in_flight=space.samples[0] if turns is None else None,
-        in_segment=space.samples if barriers or turns is not None else (),
-        row_blocks=int(lone(policy.row_blocks)),
-        waiting_outputs=tuple((task, asked.takers(task), most) for task, most in space.outputs),
-        wake_s=0.0 if gating is None else lone(gating.wake_s),
-        turns=turns,
-    )
+def _passing(
+    base: TaskCosts, priced: Estimate, architecture: Architecture, asked: Demand, less: Demand
+) -> TaskCosts:
+    """`base`, where larger outputs than `asked` says pass through DRAM, with those that `less` says."""
+    program, segments, tree = priced.program, priced.timeline.segments, stack([architecture])
+    largest, least = (np.array([each.largest_bits]) for each in (asked, less))
+    none = without_round_trips(base, program, tree, segments, largest)
+    return with_round_trips(none, program, tree, segments, least)

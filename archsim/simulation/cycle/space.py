@@ -25,15 +25,19 @@ from archsim.simulation.columns import TaskCosts
 from archsim.simulation.estimate import Estimate
 from archsim.simulation.memory import Memory, add_spills, memory, queue_edges
 from archsim.simulation.program import IntArray
+from archsim.simulation.round_trips import LARGE, waiting_for_dram, waits_for_dram
 
+DRAM = "dram"
+# Bits that no step keeps.
+_PLENTY = 1e30
 # Of the samples that a pipeline without queues has on their way, one works and one waits at each
 # place: with fewer, every queue would empty the units behind it.
 DOUBLE_BUFFERING = 2
 # First guess of what is on its way at once, over its mean: a guess too low costs another simulation.
+# Close ones cost more simulations, and let less spill.
 _MARGIN = 1.5
-# An output is large if that of one sample takes this part of the buffer, and those of several samples
-# may take that part together.
-_LARGE = 0.125
+_CLOSE = 1.02
+# Outputs of several samples that are large one by one may take this part of the buffer together.
 _SHARE_OF_LARGE = 0.25
 # Where too much waits, it is reduced to this part of the buffer: every round is a simulation.
 _SPARING = 0.9
@@ -43,16 +47,19 @@ _SPARING = 0.9
 class Demand:
     """What a step asks of the activation buffer, in bits.
 
-    `room` is what the digital state of the update algorithm leaves of it, `minibatch` is kept for all
-    samples, `saved` [S] by each sample on its way through a segment, and `passing` [T] is the output of
-    a task that waits in queues, which the tasks `taken_by` take (pairs of task and taker).
+    `whole` is what the buffers hold, `room` what the digital state of the update algorithm leaves of
+    it, `minibatch` is kept for all samples, `saved` [S] by each sample on its way through a segment, and `passing` [T] is the output of
+    a task that waits in queues, which the tasks `taken_by` take (pairs of task and taker).  Outputs of more
+    than `largest_bits` pass through DRAM instead (`archsim.simulation.round_trips`).
     """
 
+    whole: float
     room: float
     minibatch: float
     saved: FloatArray
     passing: FloatArray
     taken_by: tuple[IntArray, IntArray]
+    largest_bits: float
 
     def takers(self, task: int) -> tuple[int, ...]:
         """The tasks that take what `task` hands on."""
@@ -88,8 +95,14 @@ class Space:
     outputs: tuple[tuple[int, int], ...] = ()
 
 
-def demand(priced: Estimate, architecture: Architecture) -> Demand:
-    """The demand of the first configuration of `priced`, which is `architecture`."""
+def demand(
+    priced: Estimate, architecture: Architecture, largest_bits: float | None = None
+) -> Demand:
+    """The demand of the first configuration of `priced`, which is `architecture`.
+
+    Outputs of more than `largest_bits`, by default as in `priced`, do not wait in the buffer.
+    """
+    largest = float(priced.largest_bits[0]) if largest_bits is None else largest_bits
     program, segments = priced.program, priced.timeline.segments
     kept = _kept(priced, architecture)
     capacity = lone(architecture.activation_buffer.capacity_bit)
@@ -99,20 +112,27 @@ def demand(priced: Estimate, architecture: Architecture) -> Demand:
     width = lone(architecture.numbers.activation_bits)
     passing = np.zeros(program.size)
     passing[source] = program.output_elements[source] * width
+    whole = capacity * float(priced.mapping.chips[0])
+    passing[passing > largest] = 0.0
     return Demand(
-        room=capacity * float(priced.mapping.chips[0]) - state,
+        whole=whole,
+        room=whole - state,
         minibatch=float(kept.minibatch_bits[0]),
         saved=kept.sample_bits[0],
         passing=passing,
         taken_by=(source, target),
+        largest_bits=largest,
     )
 
 
-def first_space(priced: Estimate, architecture: Architecture, asked: Demand) -> Space:
+def first_space(
+    priced: Estimate, architecture: Architecture, asked: Demand, *, sparing: bool = True
+) -> Space:
     """All samples that are wanted, and a guess of what they have on their way.
 
-    Two are wanted for each place of a pipeline, the minibatch between barriers if it fits; no more
-    than suffice for a pipeline without gaps where others would make something spill.
+    Two are wanted for each place of a pipeline, the minibatch between barriers if it fits; if
+    `sparing`, no more than suffice for a pipeline without gaps where others would make something
+    spill.
     """
     policy, batch = architecture.schedule, int(priced.batch[0])
     barriers = policy.batchnorm == "batch" and bool(priced.program.barrier.any())
@@ -127,7 +147,7 @@ def first_space(priced: Estimate, architecture: Architecture, asked: Demand) -> 
         wanted = min(DOUBLE_BUFFERING * live, batch) if policy.mode == "pipelined" else 1
         if barriers and policy.mode == "pipelined" and fitting >= batch:
             wanted = batch
-        elif fitting >= live:
+        elif fitting >= live and sparing:
             wanted = min(wanted, fitting)
         samples.append(wanted)
         queue = max(queue, _MARGIN * wanted * float(mean[s]) + peak)
@@ -136,12 +156,29 @@ def first_space(priced: Estimate, architecture: Architecture, asked: Demand) -> 
     return Space(tuple(samples), queue, share, outputs=_large_outputs(priced, asked, samples))
 
 
+def wanted_samples(priced: Estimate, architecture: Architecture, asked: Demand) -> tuple[int, ...]:
+    """How many samples would be let into each segment if the buffer had room for all of them."""
+    return first_space(priced, architecture, replace(asked, room=_PLENTY)).samples
+
+
+def fewer(asked: Demand, first: Space, most: int) -> Space:
+    """`first`, which a step begins with, for at most `most` samples on their way in each segment."""
+    samples = tuple(min(wanted, most) for wanted in first.samples)
+    share = _spilled(asked, samples, 0.0)
+    return replace(first, samples=samples, queue_bits=0.0, spilled_share=share)
+
+
+def without_queues(asked: Demand, space: Space, most: int) -> Space:
+    """The least that spills with at most `most` samples on their way: nothing waits in queues."""
+    return replace(fewer(asked, space, most), overflow_share=0.0)
+
+
 def _large_outputs(
     priced: Estimate, asked: Demand, samples: list[int]
 ) -> tuple[tuple[int, int], ...]:
     """Outputs of which a few would fill the buffer, and more samples are on their way."""
     segment = priced.timeline.segments.segment
-    filling = asked.passing > _LARGE * asked.room
+    filling = asked.passing > LARGE * asked.room
     return tuple(
         (task, max(math.floor(_SHARE_OF_LARGE * asked.room / float(asked.passing[task])), 1))
         for task in np.flatnonzero(filling).tolist()
@@ -149,17 +186,25 @@ def _large_outputs(
     )
 
 
-def next_space(asked: Demand, space: Space, peak: Peak, segment: IntArray) -> Space | None:
+def next_space(
+    asked: Demand, space: Space, peak: Peak, segment: IntArray, *, afresh: bool
+) -> Space | None:
     """Another division where `peak` was on its way at once, None if that is within `space`.
 
-    `segment` [T] is that of each task.
+    `segment` [T] is that of each task.  `afresh`: where less is let in, what spills is found anew, in
+    more steps than where all of the buffer is kept for queues from then on.
     """
     held = (asked.minibatch + _saved(asked, space.samples)) * (1.0 - space.spilled_share)
     if held + peak.bits * (1.0 - space.overflow_share) <= asked.room * (1.0 + 1e-9):
         return None
     if peak.bits > asked.room:
-        return _narrower(asked, space, peak, segment)
-    queue = min(_MARGIN * max(peak.bits, space.queue_bits), asked.room)
+        narrow = _narrower(asked, space, peak, segment)
+        if afresh and narrow.overflow_share == space.overflow_share:
+            share = _spilled(asked, narrow.samples, 0.0)
+            narrow = replace(narrow, queue_bits=0.0, spilled_share=share)
+        return narrow
+    margin = _CLOSE if afresh else _MARGIN
+    queue = min(margin * max(peak.bits, space.queue_bits), asked.room)
     share = max(_spilled(asked, space.samples, queue), space.spilled_share)
     return replace(space, queue_bits=queue, spilled_share=share)
 
@@ -185,7 +230,7 @@ def _bounded(asked: Demand, peak: Peak) -> dict[int, int]:
     """For how many samples outputs may wait, so that those of the peak fit with some to spare."""
     fitting = _SPARING * asked.room / peak.bits
     counts = np.maximum(np.floor(peak.samples * fitting), 1.0)
-    large = asked.passing[peak.tasks] * peak.samples >= _LARGE * asked.room
+    large = asked.passing[peak.tasks] * peak.samples >= LARGE * asked.room
     changed = np.flatnonzero((counts < peak.samples) & large)
     return {int(peak.tasks[n]): int(counts[n]) for n in changed}
 
@@ -202,7 +247,29 @@ def with_spills(
         traffic_bits=2.0 * asked.passing[None, :],
         spilled_share=np.array([space.overflow_share]),
     )
-    return add_spills(spilled, architecture, over)
+    found = add_spills(spilled, architecture, over)
+    if space.overflow_share:
+        found = _fetched(found, priced, architecture, asked)
+    if more[0] >= 0.0:
+        return found
+    # Less than `priced` spills: what is taken back leaves no rests below zero.
+    energy = {**found.energy_j, DRAM: np.maximum(found.energy_j[DRAM], 0.0)}
+    shared = {**found.shared_s, DRAM: np.maximum(found.shared_s[DRAM], 0.0)}
+    transfer_s = np.maximum(found.transfer_s, 0.0)
+    return replace(found, transfer_s=transfer_s, shared_s=shared, energy_j=energy)
+
+
+def _fetched(
+    costs: TaskCosts, priced: Estimate, architecture: Architecture, asked: Demand
+) -> TaskCosts:
+    """The costs with a way to DRAM and back for all that waits in queues, besides what has it already."""
+    waits = np.zeros((1, priced.program.size), dtype=bool)
+    waits[0, asked.taken_by[1]] = True
+    segments, largest = priced.timeline.segments, np.array([asked.largest_bits])
+    already = waits_for_dram(priced.program, architecture, segments, largest)
+    if already is not None:
+        waits &= ~already
+    return waiting_for_dram(costs, architecture, waits)
 
 
 def _saved(asked: Demand, samples: Sequence[int]) -> float:
@@ -226,7 +293,7 @@ def _live(priced: Estimate, segment: int) -> int:
     timeline = priced.timeline
     waited_s = timeline.wake_s[0, segment] + timeline.writing_s[0, segment]
     latency_s = float(timeline.latency_s[0, segment] - waited_s)
-    interval_s = float(timeline.interval_s[0, segment])
+    interval_s = float(timeline.bottleneck_s[0, segment])
     if timeline.segments.per_step[segment] or latency_s <= 0 or interval_s <= 0:
         return 1
     return min(max(math.ceil(latency_s / interval_s), 1), int(priced.batch[0]))
