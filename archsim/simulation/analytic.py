@@ -88,8 +88,22 @@ def segment_tasks(
     """Assign every task to a segment and order the tasks of each segment in waves.
 
     All tasks of a `phase` ([T], None: there is but one) come before all of the next; updates are
-    deferred to its end.
+    deferred to its end.  With a single phase they follow from the program alone, and are kept.
     """
+    if phase is not None:
+        return _segmented(program, batch_barriers=batch_barriers, deferred=deferred, phase=phase)
+    key = ("segments", batch_barriers, deferred)
+    known = program.derived.get(key)
+    if known is None:
+        known = _segmented(program, batch_barriers=batch_barriers, deferred=deferred, phase=None)
+        program.derived[key] = known
+    found: Segments = known
+    return found
+
+
+def _segmented(
+    program: Program, *, batch_barriers: bool, deferred: bool, phase: IntArray | None
+) -> Segments:
     levels: list[int] = []
     rises = (program.barrier & batch_barriers).tolist()
     for sources, rise in zip(program.predecessors, rises, strict=True):

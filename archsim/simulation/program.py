@@ -7,10 +7,10 @@ minibatch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import networkx as nx
 import numpy as np
@@ -117,6 +117,11 @@ class Program:
     def size(self) -> int:
         """Number of tasks."""
         return len(self.names)
+
+    @cached_property
+    def derived(self) -> dict[Hashable, Any]:
+        """What follows from the program alone, kept by name for those who ask for it again and again."""
+        return {}
 
     @cached_property
     def predecessors(self) -> tuple[tuple[int, ...], ...]:

@@ -33,6 +33,9 @@ OPEN = {
     "cycle.stalls.seconds",
     "cycle.critical_path.waited_for_s",
     "cycle.critical_path.queues_s",
+    "cycle.utilisation.units",
+    "cycle.utilisation.arrays",
+    "cycle.utilisation.mesh_links.busiest",
 }
 
 
