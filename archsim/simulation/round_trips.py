@@ -34,33 +34,30 @@ def with_round_trips(
     architecture: Architecture,
     segments: Segments,
     largest_bits: FloatArray,
+    *,
+    times: float = 1.0,
 ) -> TaskCosts:
-    """The costs, with traffic of and wait for outputs of more than `largest_bits` [C]."""
+    """The costs, with traffic of and wait for outputs of more than `largest_bits` [C].
+
+    `times` -1 takes back what 1 added.
+    """
     waits = waits_for_dram(program, architecture, segments, largest_bits)
     if waits is None:
         return costs
     bits = passing_bits(program, architecture, segments, largest_bits)
-    moved = add_dram_traffic(costs, architecture, _ACCESSES * bits)
-    return waiting_for_dram(moved, architecture, waits)
-
-
-def without_round_trips(
-    costs: TaskCosts,
-    program: Program,
-    architecture: Architecture,
-    segments: Segments,
-    largest_bits: FloatArray,
-) -> TaskCosts:
-    """Takes back what `with_round_trips` added."""
-    waits = waits_for_dram(program, architecture, segments, largest_bits)
-    if waits is None:
-        return costs
-    bits = passing_bits(program, architecture, segments, largest_bits)
-    moved = add_dram_traffic(costs, architecture, -_ACCESSES * bits)
-    less = waiting_for_dram(moved, architecture, np.where(waits, -1.0, 0.0))
+    moved = add_dram_traffic(costs, architecture, times * _ACCESSES * bits)
+    found = waiting_for_dram(moved, architecture, np.where(waits, times, 0.0))
+    if times > 0.0:
+        return found
     # No rests below zero.
-    shared = {**less.shared_s, "dram": np.maximum(less.shared_s["dram"], 0.0)}
-    return replace(less, transfer_s=np.maximum(less.transfer_s, 0.0), shared_s=shared)
+    shared = {**found.shared_s, "dram": np.maximum(found.shared_s["dram"], 0.0)}
+    return replace(found, transfer_s=np.maximum(found.transfer_s, 0.0), shared_s=shared)
+
+
+def capacity_bits(architecture: Architecture, chips: IntArray) -> FloatArray:
+    """What the buffers of all `chips` [C] hold, [C]."""
+    capacity = np.asarray(architecture.activation_buffer.capacity_bit, dtype=np.float64)
+    return np.asarray(np.broadcast_to(capacity, (chips.size, 1))[:, 0] * chips)
 
 
 def passing_bits(
@@ -71,12 +68,6 @@ def passing_bits(
     queued[program.edge_from[queue_edges(program, segments)]] = True
     bits = program.output_elements * architecture.numbers.activation_bits
     return np.asarray(np.where(queued & (bits > largest_bits[:, None]), bits, 0.0))
-
-
-def capacity_bits(architecture: Architecture, chips: IntArray) -> FloatArray:
-    """What the buffers of all `chips` [C] hold, [C]."""
-    capacity = np.asarray(architecture.activation_buffer.capacity_bit, dtype=np.float64)
-    return np.asarray(np.broadcast_to(capacity, (chips.size, 1))[:, 0] * chips)
 
 
 def waits_for_dram(

@@ -7,7 +7,7 @@ is that of capacitors, comparator decisions and logic.  Circuits are sized at th
 from __future__ import annotations
 
 from math import exp2, sqrt
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Literal, NamedTuple, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -95,6 +95,27 @@ class SarConverter(Component):
         return capacitors + drivers + comparator_area_m2(node_m) + 2.0 * registers
 
 
+class _Comparing(NamedTuple):
+    """Comparators, and the adders that count their ones: 2^k - 1 - k for 2^k - 1 levels."""
+
+    comparators: float
+    adders: float
+
+    def energy_j(self, bits: float, node_m: float, supply_v: float, nominal_v: float) -> float:
+        """Energy of one conversion, with an output register."""
+        decisions = self.comparators * comparator_energy_j(bits, node_m, supply_v, nominal_v)
+        counting = self.adders * full_adder_energy_j(node_m, supply_v)
+        return decisions + counting + bits * flip_flop_energy_j(node_m, supply_v)
+
+    def footprint_m2(self, bits: float, node_m: float) -> float:
+        """Area of both, and of the register."""
+        return (
+            self.comparators * comparator_area_m2(node_m)
+            + self.adders * full_adder_area_m2(node_m)
+            + bits * flip_flop_area_m2(node_m)
+        )
+
+
 class FlashConverter(Component):
     """A comparator for each of 2^bits - 1 levels, and an adder tree that counts them."""
 
@@ -102,26 +123,16 @@ class FlashConverter(Component):
     bits: Annotated[float, Quantity(integer=True, minimum=1, maximum=8)]
 
     @property
-    def _comparators(self) -> float:
-        return exp2(self.bits) - 1.0
-
-    @property
-    def _adders(self) -> float:
-        return exp2(self.bits) - 1.0 - self.bits
+    def _parts(self) -> _Comparing:
+        return _Comparing(exp2(self.bits) - 1.0, exp2(self.bits) - 1.0 - self.bits)
 
     def energy_j(self, node_m: float, supply_v: float, nominal_v: float) -> float:
         """Energy of one conversion."""
-        decisions = self._comparators * comparator_energy_j(self.bits, node_m, supply_v, nominal_v)
-        counting = self._adders * full_adder_energy_j(node_m, supply_v)
-        return decisions + counting + self.bits * flip_flop_energy_j(node_m, supply_v)
+        return self._parts.energy_j(self.bits, node_m, supply_v, nominal_v)
 
     def footprint_m2(self, node_m: float) -> float:
         """Comparators, adders and output registers."""
-        return (
-            self._comparators * comparator_area_m2(node_m)
-            + self._adders * full_adder_area_m2(node_m)
-            + self.bits * flip_flop_area_m2(node_m)
-        )
+        return self._parts.footprint_m2(self.bits, node_m)
 
 
 class SubrangingConverter(Component):
@@ -144,27 +155,17 @@ class SubrangingConverter(Component):
         return self
 
     @property
-    def _comparators(self) -> float:
-        return exp2(self.coarse_bits) + exp2(self.bits - self.coarse_bits) - 2.0
-
-    @property
-    def _adders(self) -> float:
-        """A thermometer code of 2^k - 1 levels is counted by 2^k - 1 - k adders."""
-        return self._comparators - self.bits
+    def _parts(self) -> _Comparing:
+        comparators = exp2(self.coarse_bits) + exp2(self.bits - self.coarse_bits) - 2.0
+        return _Comparing(comparators, comparators - self.bits)
 
     def energy_j(self, node_m: float, supply_v: float, nominal_v: float) -> float:
         """Energy of one conversion."""
-        decisions = self._comparators * comparator_energy_j(self.bits, node_m, supply_v, nominal_v)
-        counting = self._adders * full_adder_energy_j(node_m, supply_v)
-        return decisions + counting + self.bits * flip_flop_energy_j(node_m, supply_v)
+        return self._parts.energy_j(self.bits, node_m, supply_v, nominal_v)
 
     def footprint_m2(self, node_m: float) -> float:
         """Comparators, adders and output registers."""
-        return (
-            self._comparators * comparator_area_m2(node_m)
-            + self._adders * full_adder_area_m2(node_m)
-            + self.bits * flip_flop_area_m2(node_m)
-        )
+        return self._parts.footprint_m2(self.bits, node_m)
 
 
 Converter: TypeAlias = Annotated[

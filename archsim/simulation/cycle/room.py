@@ -19,7 +19,7 @@ from archsim.simulation.cycle.lowering import lower_cycle
 from archsim.simulation.cycle.run import CycleRun
 from archsim.simulation.cycle.space import Space, with_spills
 from archsim.simulation.estimate import Estimate
-from archsim.simulation.round_trips import passing_bits, without_round_trips
+from archsim.simulation.round_trips import passing_bits, with_round_trips
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def with_room(run: CycleRun, priced: Estimate, architecture: Architecture) -> Ro
         return None
     space = Space(wanted, 0.0, run.space.spilled_share)
     base = priced.costs if run.placed is None else run.placed.costs
-    base = without_round_trips(base, program, tree, segments, priced.largest_bits[:1])
+    base = with_round_trips(base, program, tree, segments, priced.largest_bits[:1], times=-1.0)
     costs = with_spills(base, priced, architecture, run.asked, space)
     execution = replace(
         run.execution,

@@ -22,7 +22,7 @@ from archsim.simulation.cycle.space import Demand, Peak, Space, demand, wanted_s
 from archsim.simulation.cycle.tasks import Indices
 from archsim.simulation.cycle.turns import turns_of
 from archsim.simulation.estimate import Estimate
-from archsim.simulation.round_trips import LARGE, with_round_trips, without_round_trips
+from archsim.simulation.round_trips import LARGE, with_round_trips
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,5 +126,5 @@ def _passing(
     """`base`, where larger outputs than `asked` says pass through DRAM, with those that `less` says."""
     program, segments, tree = priced.program, priced.timeline.segments, stack([architecture])
     largest, least = (np.array([each.largest_bits]) for each in (asked, less))
-    none = without_round_trips(base, program, tree, segments, largest)
+    none = with_round_trips(base, program, tree, segments, largest, times=-1.0)
     return with_round_trips(none, program, tree, segments, least)
