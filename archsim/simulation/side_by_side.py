@@ -57,8 +57,8 @@ def with_copies(one: Mapping, copies: FloatArray, rows: IntArray) -> Mapping:
         on_array=np.asarray(one.on_array[rows]),
         cell_utilisation=own(one.cell_utilisation),
         chips=one.chips[rows],
-        array_of=own(one.array_of),
-        round_of=own(one.round_of),
+        array_of=None if one.array_of is None else one.array_of[rows],
+        round_of=None if one.round_of is None else one.round_of[rows],
         stages=None,
     )
 

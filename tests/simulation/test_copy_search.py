@@ -142,3 +142,22 @@ def test_where_every_copy_takes_every_update_slow_links_leave_fewer_copies(batch
     fast = changed(chip, mesh__link_bit_per_s=8e12)
     slow_copies = estimate(SMALL, [chip], [batch]).mapping.arrays_used[0]
     assert slow_copies < estimate(SMALL, [fast], [batch]).mapping.arrays_used[0]
+
+
+@pytest.mark.parametrize("mode", ["pipelined", "sequential"])
+def test_a_network_that_fits_has_the_copies_of_a_chip_without_rounds(mode: str) -> None:
+    """Where arrays that share converters may be written anew but need not be."""
+    layers = [Layer(100, 60, 8), Layer(60, 100, 8), Layer(100, 5, 8)]
+    program = lower(training_graph(chain(layers), TrainingOptions(loss="mse")))
+    chip = changed(
+        PROTONIC,
+        mapping__overflow="reprogram",
+        mapping__sync="broadcast",
+        schedule__mode=mode,
+        tile__arrays_per_converter_set=4,
+        mesh__link_bit_per_s=8e7,
+    )
+    found = estimate(program, [chip], [8])
+    plain = estimate(program, [changed(chip, mapping__overflow="error")], [8])
+    assert np.array_equal(found.mapping.copies, plain.mapping.copies)
+    assert found.step_latency_s == close(plain.step_latency_s, rel=1e-9)
